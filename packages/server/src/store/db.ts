@@ -1,0 +1,120 @@
+import pg from "pg";
+
+import { AppError } from "../errors.ts";
+import type { Statement } from "./sql.ts";
+
+/** Runs statements: the pool, or one transaction. */
+export interface Db {
+  /**
+   * Runs one statement.
+   *
+   * @param name keeps the statement prepared on each connection; for hot statements whose text never varies
+   */
+  query<Row extends object>(statement: Statement, name?: string): Promise<readonly Row[]>;
+}
+
+/** The pool of one process. */
+export interface Database extends Db {
+  /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+  transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>;
+  /** Opens a connection of its own, outside the pool, for LISTEN and session locks. The caller ends it. */
+  connect(applicationName: string): Promise<pg.Client>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** `postgres://…`, or `socket:/directory?db=…` parts given by the embedded PostgreSQL. */
+  readonly connection: pg.ClientConfig;
+  readonly connectionsMax: number;
+  readonly applicationName: string;
+  /** Called for a connection that broke while idle; the pool replaces it. */
+  readonly onError: (error: Error) => void;
+}
+
+// bigint columns hold counters and ids far below 2^53.
+const INT8_OID = 20;
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") =>
+    oid === INT8_OID && format !== "binary"
+      ? Number
+      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+};
+
+/** Opens a pool. Connections are made when first needed. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const config = { ...options.connection, types, application_name: options.applicationName };
+  const pool = new pg.Pool({
+    ...config,
+    max: options.connectionsMax,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+  });
+  pool.on("error", options.onError);
+  return {
+    query: (statement, name) => run(pool, statement, name),
+    transaction: (work) => inTransaction(pool, work),
+    connect: async (applicationName) => {
+      const client = new pg.Client({ ...config, application_name: applicationName });
+      await client.connect();
+      return client;
+    },
+    close: () => pool.end(),
+  };
+}
+
+async function run<Row extends object>(
+  client: pg.Pool | pg.PoolClient,
+  statement: Statement,
+  name: string | undefined,
+): Promise<readonly Row[]> {
+  const { text, values } = statement.compile();
+  const result = await client.query<Row>({ text, values: [...values], ...(name && { name }) });
+  return result.rows;
+}
+
+async function inTransaction<Result>(
+  pool: pg.Pool,
+  work: (tx: Db) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let failure: unknown;
+  try {
+    await client.query("begin");
+    const result = await work({ query: (statement, name) => run(client, statement, name) });
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    failure = error;
+    await client.query("rollback").catch(() => undefined);
+    throw error;
+  } finally {
+    // A connection that broke must not return to the pool.
+    client.release(failure instanceof Error && isConnectionError(failure) ? failure : undefined);
+  }
+}
+
+/** Whether an error means that the database was away or dropped the connection, so that a repeat may succeed. */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  return (
+    // Class 08: connection exception; 57P01…57P03: shutdown, crash, cannot connect now; 53300: too many connections.
+    /^(08...|57P0[1-3]|53300)$/.test(code) ||
+    /^(ECONN|EPIPE|ENOENT|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)/.test(code) ||
+    /connection (terminated|timeout|ended)|timeout exceeded when trying to connect|not queryable/i.test(
+      error.message,
+    )
+  );
+}
+
+/** Whether an error is about the data of the statement (class 22, 23): a repeat fails again. */
+export function isDataError(error: unknown): boolean {
+  return error instanceof Error && /^2[23]...$/.test((error as NodeJS.ErrnoException).code ?? "");
+}
+
+/** Turns a database that is away into `unavailable`; passes every other error on. */
+export function asUnavailable(error: unknown): unknown {
+  return isConnectionError(error)
+    ? new AppError("unavailable", "The database does not answer. Try again.", {}, { cause: error })
+    : error;
+}
