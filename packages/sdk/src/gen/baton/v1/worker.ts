@@ -110,8 +110,10 @@ export interface Welcome {
   heartbeatIntervalMs: number;
   /** Of Hello.held: attempts that are this worker's no more. It must abandon them. */
   stale: AttemptRef[];
-  /** Largest message that the server takes, in bytes. */
+  /** Largest message that the server takes, in bytes. 0: unknown, take 4 MiB. */
   messageBytesMax: number;
+  /** Largest result that the server takes, in bytes. 0: unknown, take 1 MiB. */
+  payloadBytesMax: number;
 }
 
 export interface LeasedJobs {
@@ -1088,7 +1090,7 @@ export const TaskDefinition: MessageFns<TaskDefinition> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { server: "", leaseMs: 0, heartbeatIntervalMs: 0, stale: [], messageBytesMax: 0 };
+  return { server: "", leaseMs: 0, heartbeatIntervalMs: 0, stale: [], messageBytesMax: 0, payloadBytesMax: 0 };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -1107,6 +1109,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.messageBytesMax !== 0) {
       writer.uint32(40).int64(message.messageBytesMax);
+    }
+    if (message.payloadBytesMax !== 0) {
+      writer.uint32(48).int64(message.payloadBytesMax);
     }
     return writer;
   },
@@ -1164,6 +1169,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.messageBytesMax = longToNumber(reader.int64());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.payloadBytesMax = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1186,6 +1199,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.heartbeatIntervalMs = object.heartbeatIntervalMs ?? 0;
     message.stale = object.stale?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.messageBytesMax = object.messageBytesMax ?? 0;
+    message.payloadBytesMax = object.payloadBytesMax ?? 0;
     return message;
   },
 };
