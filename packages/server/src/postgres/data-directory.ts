@@ -1,0 +1,209 @@
+/**
+ * The data directory of the embedded PostgreSQL.
+ *
+ * ```
+ * <directory>/
+ *   baton.json      superuser password and socket directory; readable by its owner only
+ *   postgres/       PostgreSQL's own data, owned by the account that runs it
+ *   socket/         its unix socket, unless the path is too long for one
+ *   postgres.log    what it says
+ * ```
+ */
+import { randomBytes } from "node:crypto";
+import { chmod, chown, link, lstat, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+
+import { AppError } from "../errors.ts";
+import { postgresAccount, unreachablePart, type Account } from "./account.ts";
+
+/** The name of PostgreSQL's superuser and of Baton's database in it. */
+export const POSTGRES_USER = "baton";
+
+/** A data directory that exists and can be used. */
+export interface DataDirectory {
+  /** Absolute. */
+  readonly path: string;
+  /** PostgreSQL's own directory; may not exist yet. */
+  readonly pgdata: string;
+  readonly socketDirectory: string;
+  readonly logFile: string;
+  readonly password: string;
+  /** Who must run PostgreSQL on it; `undefined`: this process's own user. */
+  readonly account: Account | undefined;
+}
+
+// The address of a unix socket holds 108 bytes on Linux and 104 on macOS, one of them a zero.
+const SOCKET_PATH_BYTES_MAX = process.platform === "darwin" ? 103 : 107;
+const SOCKET_FILE = ".s.PGSQL.5432";
+
+/**
+ * Makes a data directory, or checks an existing one.
+ *
+ * @throws AppError data_directory_unusable when it cannot be made, read, or reached by the account that must run
+ *   PostgreSQL
+ */
+export async function openDataDirectory(directory: string): Promise<DataDirectory> {
+  const absolute = path.resolve(directory);
+  try {
+    return await open(absolute);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError(
+      "data_directory_unusable",
+      `The data directory ${absolute} cannot be used: ${error instanceof Error ? error.message : String(error)}. ` +
+        "Run as the user that it belongs to, or choose another one with BATON_DATA_DIRECTORY.",
+      { directory: absolute },
+      { cause: error },
+    );
+  }
+}
+
+async function open(directory: string): Promise<DataDirectory> {
+  const isRoot = process.getuid?.() === 0;
+  // Below a root directory PostgreSQL's account must be able to pass; what it must not read is protected by itself.
+  await makeDirectory(directory, isRoot ? 0o711 : 0o700);
+
+  const pgdata = path.join(directory, "postgres");
+  const account = await accountFor(pgdata);
+  const unreachable = await unreachablePart(directory, account);
+  if (unreachable !== undefined && account !== undefined) {
+    throw new AppError(
+      "data_directory_unusable",
+      `PostgreSQL does not run as root, so Baton runs it as uid ${account.uid}, and that user cannot pass ` +
+        `${unreachable} on the way to the data directory ${directory}. Choose a data directory elsewhere with ` +
+        `BATON_DATA_DIRECTORY, for example /var/lib/baton/data, or allow passing with chmod o+x ${unreachable}.`,
+      { directory, unreachable, uid: account.uid },
+    );
+  }
+
+  const secrets = await readSecrets(directory, pgdata);
+  return {
+    path: directory,
+    pgdata,
+    socketDirectory: await socketDirectoryOf(directory, secrets, account),
+    logFile: path.join(directory, "postgres.log"),
+    password: secrets.password,
+    account,
+  };
+}
+
+/** Existing data are run by their owner: by root too, when an ordinary user made them. */
+async function accountFor(pgdata: string): Promise<Account | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const owner = await lstat(pgdata).catch(() => undefined);
+  return owner !== undefined && owner.uid !== 0
+    ? { uid: owner.uid, gid: owner.gid }
+    : postgresAccount();
+}
+
+interface Secrets {
+  readonly password: string;
+  /** Only where the data directory's own path is too long for a socket. */
+  readonly socketDirectory?: string;
+}
+
+/** Reads `baton.json`, or makes it. Of two processes that make it at once, one wins and both use its password. */
+async function readSecrets(directory: string, pgdata: string): Promise<Secrets> {
+  const file = path.join(directory, "baton.json");
+  const existing = await readFile(file, "utf8").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return undefined;
+  });
+  if (existing !== undefined) return parseSecrets(existing, file);
+
+  if (await exists(path.join(pgdata, "PG_VERSION"))) {
+    throw new AppError(
+      "data_directory_unusable",
+      `${file} is missing, and with it the password of the database in ${pgdata}. Restore the file from a backup ` +
+        "of the data directory, or move the directory away to begin with an empty one.",
+      { directory },
+    );
+  }
+  await writeSecrets(file, { password: randomBytes(24).toString("base64url") }, link);
+  return parseSecrets(await readFile(file, "utf8"), file);
+}
+
+function parseSecrets(text: string, file: string): Secrets {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== "object" || value === null || !("password" in value)) {
+    throw new Error(`${file} must hold an object with a password`);
+  }
+  const { password } = value;
+  if (typeof password !== "string") throw new Error(`the password in ${file} must be a string`);
+  return "socketDirectory" in value && typeof value.socketDirectory === "string"
+    ? { password, socketDirectory: value.socketDirectory }
+    : { password };
+}
+
+/**
+ * Writes the file whole or not at all.
+ *
+ * @param place `rename` replaces an existing file, `link` leaves it
+ */
+async function writeSecrets(file: string, secrets: Secrets, place: typeof link): Promise<void> {
+  const draft = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  await writeFile(draft, `${JSON.stringify(secrets, undefined, 2)}\n`, { mode: 0o600, flush: true });
+  try {
+    await place(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Finds or makes the directory of the socket: private, because whoever may enter may try passwords. */
+async function socketDirectoryOf(
+  directory: string,
+  secrets: Secrets,
+  account: Account | undefined,
+): Promise<string> {
+  const inside = path.join(directory, "socket");
+  if (isShortEnough(inside)) {
+    await makeDirectory(inside, 0o700, account);
+    return inside;
+  }
+  const recorded = secrets.socketDirectory;
+  if (recorded !== undefined && (await isPrivate(recorded, account))) return recorded;
+
+  // A random name, so that nobody can have made it first.
+  const parent = isShortEnough(path.join(os.tmpdir(), "baton-123456")) ? os.tmpdir() : "/tmp";
+  const made = await mkdtemp(path.join(parent, "baton-"));
+  if (account !== undefined) await chown(made, account.uid, account.gid);
+  await writeSecrets(
+    path.join(directory, "baton.json"),
+    { ...secrets, socketDirectory: made },
+    rename,
+  );
+  return made;
+}
+
+function isShortEnough(directory: string): boolean {
+  return Buffer.byteLength(path.join(directory, SOCKET_FILE)) <= SOCKET_PATH_BYTES_MAX;
+}
+
+async function isPrivate(directory: string, account: Account | undefined): Promise<boolean> {
+  const entry = await lstat(directory).catch(() => undefined);
+  const owner = account?.uid ?? process.getuid?.();
+  return entry !== undefined && entry.isDirectory() && entry.uid === owner && (entry.mode & 0o077) === 0;
+}
+
+/** Makes a directory with exactly this mode and owner; leaves an existing one as it is. */
+async function makeDirectory(directory: string, mode: number, account?: Account): Promise<void> {
+  if (await exists(directory)) return;
+  await mkdir(path.dirname(directory), { recursive: true });
+  await mkdir(directory, { mode }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  });
+  // The umask may have taken bits away.
+  await chmod(directory, mode);
+  if (account !== undefined) await chown(directory, account.uid, account.gid);
+}
+
+async function exists(name: string): Promise<boolean> {
+  return lstat(name).then(
+    () => true,
+    () => false,
+  );
+}
