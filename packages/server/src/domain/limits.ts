@@ -96,6 +96,19 @@ export const WATCHERS_PER_SERVER_MAX = 10_000;
 /** Events waiting for one slow watcher; then its stream ends with `resource_exhausted` and it resumes by sequence. */
 export const WATCH_PENDING_MAX = 10_000;
 
+/** Longest wait of one HTTP request for a job's end; proxies commonly cut a request after a minute. */
+export const RESULT_WAIT_MS_MAX = MINUTE_MS;
+/** Characters of a request body around one job's input: names, keys, tags and options. */
+export const REQUEST_ENVELOPE_BYTES = 64 * 1024;
+/** An HTTP request, body included, must arrive within so long: 64 MiB at 5 Mbit/s. */
+export const REQUEST_RECEIVE_MS_MAX = 2 * MINUTE_MS;
+/** An event stream shows life so often; proxies commonly close connections that are silent for a minute. */
+export const EVENT_STREAM_HEARTBEAT_MS = 15 * SECOND_MS;
+/** A reader of an event stream that takes nothing for so long is cut off; it resumes by sequence. */
+export const EVENT_STREAM_STALL_MS_MAX = 30 * SECOND_MS;
+/** Browsers reconnect to a cut event stream after so long. */
+export const EVENT_STREAM_RETRY_MS = 2 * SECOND_MS;
+
 /** A server says that it is alive so often. */
 export const SERVER_RENEW_MS = SECOND_MS;
 /** How long a worker keeps its jobs without contact, unless it asks for another lease. */
