@@ -5,29 +5,15 @@
  * own and stops it at the end.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import os from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, type TestContext } from "node:test";
 
-import pg from "pg";
+import type pg from "pg";
 
-import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
 import { openDatabase, type Database } from "../src/store/db.ts";
 import { migrate } from "../src/store/migrate.ts";
-
-/** The variable that carries the server of the run: a `pg.ClientConfig` as JSON. */
-export const TEST_POSTGRES = "BATON_TEST_POSTGRES";
-
-/** A server for tests. */
-export interface TestPostgres {
-  /** Its maintenance database. */
-  readonly connection: pg.ClientConfig;
-  /** What the environment of test processes must contain. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Stops it and removes its data. */
-  stop(): Promise<void>;
-}
+import { onServer, startTestPostgres, TEST_POSTGRES, type TestPostgres } from "./run-postgres.ts";
 
 type Cleanup = Pick<TestContext, "after">;
 
@@ -78,28 +64,6 @@ export function databaseUrl(connection: pg.ClientConfig): string {
   url.searchParams.set("host", connection.host ?? "");
   url.searchParams.set("port", String(connection.port));
   return url.href;
-}
-
-/** Starts a server for a whole run of tests. */
-export async function startTestPostgres(): Promise<TestPostgres> {
-  const directory = await mkdtemp(path.join(os.tmpdir(), "baton-test-"));
-  // As root, PostgreSQL's account must be able to pass.
-  await chmod(directory, 0o711);
-  const server = await startEmbeddedPostgres({ dataDirectory: path.join(directory, "data") });
-  // A power failure may take the data of tests; without waiting for the disk they are faster.
-  await onServer(server.connection, async (client) => {
-    await client.query("alter system set fsync = off");
-    await client.query("alter system set full_page_writes = off");
-    await client.query("select pg_reload_conf()");
-  });
-  return {
-    connection: server.connection,
-    environment: { [TEST_POSTGRES]: JSON.stringify(server.connection) },
-    stop: async () => {
-      await server.stop();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
 }
 
 let ownServer: Promise<TestPostgres> | undefined;
@@ -169,17 +133,4 @@ async function cloneOf(
     drop: () =>
       onServer(server, (client) => client.query(`drop database if exists ${name} with (force)`)),
   };
-}
-
-async function onServer(
-  server: pg.ClientConfig,
-  work: (client: pg.Client) => Promise<unknown>,
-): Promise<void> {
-  const client = new pg.Client(server);
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
 }
