@@ -93,12 +93,10 @@ export const WORKER_SLOTS_MAX = 10_000;
 export const WORKER_LABELS_MAX = 32;
 export const WORKERS_PER_SERVER_MAX = 10_000;
 export const WATCHERS_PER_SERVER_MAX = 10_000;
-/** Events waiting for one slow watcher; then its stream ends with `resource_exhausted` and it resumes by sequence. */
-export const WATCH_PENDING_MAX = 10_000;
 
 /** Longest wait of one HTTP request for a job's end; proxies commonly cut a request after a minute. */
 export const RESULT_WAIT_MS_MAX = MINUTE_MS;
-/** Characters of a request body around one job's input: names, keys, tags and options. */
+/** Bytes of a request body around one job's input: names, keys, tags and options. */
 export const REQUEST_ENVELOPE_BYTES = 64 * 1024;
 /** An HTTP request, body included, must arrive within so long: 64 MiB at 5 Mbit/s. */
 export const REQUEST_RECEIVE_MS_MAX = 2 * MINUTE_MS;

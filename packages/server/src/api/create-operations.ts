@@ -1,0 +1,242 @@
+/** The one implementation of {@link Operations}: checks what came, calls the engine or the store, tells who must know. */
+import { checkDefinition, checkName, isPlain } from "../domain/check-spec.ts";
+import { decodeCursor, encodeCursor } from "../domain/cursor.ts";
+import { isUuid } from "../domain/job-id.ts";
+import {
+  LIST_LIMIT_DEFAULT,
+  LIST_LIMIT_MAX,
+  LOG_LIST_LIMIT_DEFAULT,
+  LOG_LIST_LIMIT_MAX,
+  REASON_CHARACTERS_MAX,
+  TASKS_MAX,
+} from "../domain/limits.ts";
+import type { JobFilter, JobView, Page, QueueView, TaskDefinition } from "../domain/views.ts";
+import type { Intake } from "../dispatch/intake.ts";
+import { NAMESPACE_ID, type Lanes } from "../dispatch/lanes.ts";
+import { patiently } from "../dispatch/patience.ts";
+import type { Watchers } from "../dispatch/watchers.ts";
+import { AppError } from "../errors.ts";
+import {
+  cancelJob,
+  cancelJobs,
+  redriveJob,
+  redriveJobs,
+  type CancelJobsResult,
+} from "../operations/change-jobs.ts";
+import type { Database } from "../store/db.ts";
+import { attemptList, jobCounts, jobGet, jobList, logList } from "../store/job-read.ts";
+import * as laneStore from "../store/lane.ts";
+import { serverList, workerList } from "../store/worker.ts";
+import type { Operations } from "./operations.ts";
+
+export interface OperationsParts {
+  readonly db: Database;
+  readonly intake: Intake;
+  readonly lanes: Lanes;
+  readonly watchers: Watchers;
+  readonly stopAttempt: (jobId: string, attempt: number, workerId: number, message: string) => void;
+  readonly onQueuedIds: (laneIds: readonly number[]) => Promise<void>;
+  readonly onChanged: (jobIds: readonly string[]) => void;
+  readonly onPauseChanged: () => Promise<void>;
+  readonly onTasks: (names: readonly string[]) => void;
+  readonly isStopping: () => boolean;
+}
+
+/** Counts for people end here: exact below, "at least" from here on. */
+const COUNT_MAX = 10_000;
+
+export function createOperations(parts: OperationsParts): Operations {
+  const { db, lanes, watchers } = parts;
+
+  const requireJob = async (jobId: string): Promise<JobView> => {
+    checkJobId(jobId);
+    const job = await patiently(() => jobGet(db, jobId));
+    if (job === undefined) throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
+    return job;
+  };
+  const announceCancel = (result: CancelJobsResult, reason: string | undefined): void => {
+    for (const stop of result.stops) {
+      parts.stopAttempt(stop.jobId, stop.attempt, stop.workerId, reason ?? "The job was cancelled.");
+    }
+    parts.onChanged([...result.cancelledIds, ...result.stops.map((stop) => stop.jobId)]);
+  };
+  const queueGet = async (name: string): Promise<QueueView> => {
+    const [queue] = await laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX, name);
+    if (queue === undefined) throw queueNotFound(name);
+    return queue;
+  };
+
+  return {
+    submit: (specs) => parts.intake.submit(specs),
+    jobGet: requireJob,
+    attemptList: async (jobId) => {
+      checkJobId(jobId);
+      const attempts = await patiently(() => attemptList(db, jobId));
+      if (attempts.length === 0) await requireJob(jobId);
+      return attempts;
+    },
+    jobList: async ({ filter = {}, limit = LIST_LIMIT_DEFAULT, cursor, includePayloads = false }) => {
+      checkLimit(limit, LIST_LIMIT_MAX);
+      checkFilter(filter);
+      const list = ["jobs", filter];
+      const beforeId = positionOf(list, cursor);
+      const jobs = await patiently(() => jobList(db, { filter, limit: limit + 1, beforeId, includePayloads }));
+      return page(list, jobs, limit, (job) => job.id);
+    },
+    logList: async ({ jobId, attempt = 0, limit = LOG_LIST_LIMIT_DEFAULT, cursor }) => {
+      checkLimit(limit, LOG_LIST_LIMIT_MAX);
+      checkJobId(jobId);
+      const list = ["logs", jobId, attempt];
+      const afterNumber = Number(positionOf(list, cursor) ?? 0);
+      const lines = await patiently(() => logList(db, { jobId, attempt, afterNumber, limit: limit + 1 }));
+      if (lines.length === 0) await requireJob(jobId);
+      return page(list, lines, limit, (line) => String(line.number));
+    },
+    cancel: async (jobId, reason) => {
+      checkJobId(jobId);
+      checkReason(reason);
+      const result = await patiently(() => cancelJob(db, jobId, reason));
+      announceCancel(result, reason);
+      return { state: result.stops.length > 0 ? "running" : "cancelled" };
+    },
+    cancelMany: async (filter, limit, reason) => {
+      checkFilter(filter);
+      checkReason(reason);
+      const result = await patiently(() => cancelJobs(db, filter, limit, reason));
+      announceCancel(result, reason);
+      return {
+        cancelledCount: result.cancelledIds.length,
+        requestedCount: result.stops.length,
+        hasMore: result.hasMore,
+      };
+    },
+    redrive: async (jobId) => {
+      checkJobId(jobId);
+      const laneIds = await redriveJob(db, jobId);
+      parts.onChanged([jobId]);
+      await parts.onQueuedIds(laneIds);
+    },
+    redriveMany: async (filter, limit) => {
+      checkFilter(filter);
+      const { laneIds, hasMore } = await redriveJobs(db, filter, limit);
+      watchers.hintEvents();
+      await parts.onQueuedIds([...new Set(laneIds)]);
+      return { redrivenCount: laneIds.length, hasMore };
+    },
+    watchJob: (jobId, signal) => {
+      checkJobId(jobId);
+      return watchers.watchJob(jobId, signal);
+    },
+    watchEvents: (filter, afterSequence, signal) => {
+      checkFilter(filter);
+      return watchers.watchEvents(filter, afterSequence, signal);
+    },
+    queueList: () => patiently(() => laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX)),
+    queuePause: async (name, reason) => {
+      checkReason(reason);
+      await lanes.ensureQueue(name);
+      await laneStore.queuePause(db, NAMESPACE_ID, name, reason);
+      await parts.onPauseChanged();
+      return queueGet(name);
+    },
+    queueResume: async (name) => {
+      const rows = await laneStore.queueResume(db, NAMESPACE_ID, name);
+      if (rows.length === 0) throw queueNotFound(name);
+      await parts.onPauseChanged();
+      return queueGet(name);
+    },
+    taskList: () => patiently(() => laneStore.taskList(db, NAMESPACE_ID, TASKS_MAX)),
+    taskGet: async (name) => {
+      const [task] = await patiently(() => laneStore.taskList(db, NAMESPACE_ID, 1, [name]));
+      if (task === undefined) {
+        throw new AppError("task_not_found", `There is no task ${JSON.stringify(name.slice(0, 200))}.`);
+      }
+      return task;
+    },
+    taskPut: async (definition) => {
+      await checkTask(db, definition);
+      await laneStore.taskPut(db, NAMESPACE_ID, [definition]);
+      await lanes.refreshTasks([definition.name]);
+      parts.onTasks([definition.name]);
+      const [task] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
+      return task ?? definition;
+    },
+    workerList: () => patiently(() => workerList(db)),
+    serverList: () => patiently(() => serverList(db)),
+    jobCounts: () => patiently(() => jobCounts(db, COUNT_MAX)),
+    isReady: async () => {
+      if (parts.isStopping()) return false;
+      return laneStore.queuePaused(db, NAMESPACE_ID).then(
+        () => true,
+        () => false,
+      );
+    },
+  };
+}
+
+function page<Item>(
+  list: unknown,
+  items: readonly Item[],
+  limit: number,
+  positionOfItem: (item: Item) => string,
+): Page<Item> {
+  const last = items[limit - 1];
+  if (items.length <= limit || last === undefined) return { items };
+  return { items: items.slice(0, limit), nextCursor: encodeCursor(list, positionOfItem(last)) };
+}
+
+function positionOf(list: unknown, cursor: string | undefined): string | undefined {
+  if (cursor === undefined || cursor === "") return undefined;
+  const position = decodeCursor(list, cursor);
+  if (position !== undefined) return position;
+  throw new AppError(
+    "invalid_cursor",
+    "The cursor was changed, or belongs to a list with another filter. Use nextCursor of the previous page as it came, " +
+      "with the same filter.",
+  );
+}
+
+function checkJobId(jobId: string): void {
+  if (isUuid(jobId)) return;
+  throw new AppError(
+    "invalid_argument",
+    `A job id is a UUID; received ${JSON.stringify(jobId.slice(0, 80))}.`,
+  );
+}
+
+function checkLimit(limit: number, most: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= most) return;
+  throw new AppError("invalid_argument", `limit must be a whole number from 1 to ${most}; received ${limit}.`);
+}
+
+function checkReason(reason: string | undefined): void {
+  if (reason === undefined || (reason.length <= REASON_CHARACTERS_MAX && !reason.includes("\0"))) return;
+  throw new AppError(
+    "invalid_argument",
+    `A reason has at most ${REASON_CHARACTERS_MAX} characters and no NUL; received ${reason.length}.`,
+  );
+}
+
+function checkFilter(filter: JobFilter): void {
+  const problem =
+    (filter.queue === undefined ? undefined : checkName("queue", filter.queue)) ??
+    (filter.task === undefined ? undefined : checkName("task", filter.task));
+  if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
+  if (filter.tag !== undefined && !isPlain(filter.tag)) {
+    throw new AppError("invalid_argument", "A tag has no control characters.");
+  }
+}
+
+async function checkTask(db: Database, definition: TaskDefinition): Promise<void> {
+  const problem = checkName("task", definition.name) ?? checkDefinition(definition);
+  if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
+  const [known] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
+  const { tasks } = await laneStore.nameCounts(db, NAMESPACE_ID);
+  if (known === undefined && tasks >= TASKS_MAX) {
+    throw new AppError("resource_exhausted", `There are ${TASKS_MAX} tasks already, the most that are kept.`);
+  }
+}
+
+function queueNotFound(name: string): AppError {
+  return new AppError("queue_not_found", `There is no queue ${JSON.stringify(name.slice(0, 200))}.`);
+}

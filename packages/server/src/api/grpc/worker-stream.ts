@@ -1,0 +1,213 @@
+/**
+ * WorkerService.Connect: one stream for each worker. Translates messages and keeps their order; docs/protocol.md is the
+ * specification. Decides nothing.
+ */
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import type {
+  LeasedJob as LeasedJobMessage,
+  ServerMessage,
+  WorkerMessage,
+} from "@baton/sdk/contract";
+import type { WorkerConnection } from "../../dispatch/worker-connection.ts";
+import type { WorkerDoor } from "../../dispatch/worker-door.ts";
+import type { JobDelivery, WorkerSink } from "../../dispatch/worker-session.ts";
+import { BATCH_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
+import { AppError } from "../../errors.ts";
+import { errorStatus, type Logger } from "./error-status.ts";
+import {
+  helloFromMessage,
+  logLineFromMessage,
+  outcomeFromMessage,
+  progressFromMessage,
+} from "./worker-message.ts";
+import type { WorkerConnect } from "./workers.ts";
+
+export interface WorkerStreamOptions {
+  readonly workerDoor: WorkerDoor;
+  /** Told to workers in their welcome. */
+  readonly serverName: string;
+  readonly payloadBytesMax: number;
+  readonly logger: Logger;
+}
+
+type WorkerCall = ServerDuplexStream<WorkerMessage, ServerMessage>;
+
+/** Outcome messages of one worker that may wait for the database; then its stream is not read until some are done. */
+const OUTCOME_MESSAGES_MAX = 64;
+/** A worker says hello at once. */
+const HELLO_MS_MAX = 10_000;
+
+/** Makes the handler of worker streams. */
+export function workerStream(options: WorkerStreamOptions): WorkerConnect {
+  return (call) => {
+    serve(call, options)
+      .then(() => call.end())
+      .catch((error: unknown) => {
+        if (call.cancelled || call.destroyed) return;
+        call.emit("error", errorStatus(error, "/baton.v1.WorkerService/Connect", options.logger));
+      });
+  };
+}
+
+async function serve(call: WorkerCall, options: WorkerStreamOptions): Promise<void> {
+  const messages = call[Symbol.asyncIterator]();
+  const hello = await firstMessage(call, messages);
+  if (hello === undefined) return;
+  const connection = await options.workerDoor.connect(
+    helloFromMessage(hello),
+    sinkOf(call),
+    ({ leaseMs, heartbeatIntervalMs, stale }) =>
+      send(call, {
+        $case: "welcome",
+        value: {
+          server: options.serverName,
+          leaseMs,
+          heartbeatIntervalMs,
+          stale: [...stale],
+          messageBytesMax: MESSAGE_BYTES_MAX,
+          payloadBytesMax: options.payloadBytesMax,
+        },
+      }),
+  );
+  try {
+    await follow(call, messages, connection, options);
+  } finally {
+    await connection.closed();
+  }
+}
+
+async function firstMessage(
+  call: WorkerCall,
+  messages: AsyncIterator<WorkerMessage>,
+): Promise<Extract<WorkerMessage["message"], { $case: "hello" }>["value"] | undefined> {
+  const timer = setTimeout(
+    () => call.emit("error", violation(`expected hello within ${HELLO_MS_MAX} ms`)),
+    HELLO_MS_MAX,
+  );
+  const first = await messages.next().finally(() => clearTimeout(timer));
+  if (first.done === true) return undefined;
+  const { message } = first.value;
+  if (message?.$case !== "hello") {
+    throw violation(
+      `expected hello as the first message; received ${message?.$case ?? "an unknown one"}`,
+    );
+  }
+  return message.value;
+}
+
+async function follow(
+  call: WorkerCall,
+  messages: AsyncIterator<WorkerMessage>,
+  connection: WorkerConnection,
+  { payloadBytesMax }: WorkerStreamOptions,
+): Promise<void> {
+  const waiting = new Set<Promise<void>>();
+  let failure: unknown;
+  for (;;) {
+    const next = await messages.next();
+    if (next.done === true || failure !== undefined) break;
+    const { message } = next.value;
+    switch (message?.$case) {
+      case "outcomes": {
+        const { sequence, outcomes } = message.value;
+        const booked = connection
+          .outcomes(outcomes.map((outcome) => outcomeFromMessage(outcome, payloadBytesMax)))
+          .then((stale) =>
+            send(call, { $case: "outcomesAck", value: { sequence, stale: [...stale] } }),
+          )
+          .catch((error: unknown) => {
+            failure = error;
+            call.destroy();
+          })
+          .finally(() => waiting.delete(booked));
+        waiting.add(booked);
+        if (waiting.size >= OUTCOME_MESSAGES_MAX) await Promise.race(waiting);
+        break;
+      }
+      case "progress":
+        connection.progress(message.value.reports.map(progressFromMessage));
+        break;
+      case "logs":
+        await connection.logs(message.value.entries.map(logLineFromMessage));
+        break;
+      case "heartbeat": {
+        const { sequence } = message.value;
+        send(call, {
+          $case: "heartbeatAck",
+          value: { sequence, leaseMs: Math.floor(connection.heartbeat()) },
+        });
+        break;
+      }
+      case "drain":
+        connection.drain();
+        break;
+      case "hello":
+        throw violation("received a second hello on one stream");
+      case undefined:
+        throw violation("received a message of an unknown kind");
+    }
+  }
+  await Promise.all(waiting);
+  if (failure !== undefined) throw failure;
+}
+
+function sinkOf(call: WorkerCall): WorkerSink {
+  return {
+    jobs: (jobs) => {
+      for (const part of partsOf(jobs)) send(call, { $case: "jobs", value: { jobs: part } });
+    },
+    stop: ({ jobId, attempt }, reason, graceMs, message) =>
+      send(call, {
+        $case: "stop",
+        value: { attempts: [{ jobId, attempt, reason, graceMs, message }] },
+      }),
+    goodbye: (reason) => {
+      send(call, { $case: "goodbye", value: { reason } });
+      call.end();
+    },
+  };
+}
+
+/** Splits jobs into messages of bounded size. */
+function partsOf(jobs: readonly JobDelivery[]): LeasedJobMessage[][] {
+  const parts: LeasedJobMessage[][] = [];
+  let part: LeasedJobMessage[] = [];
+  let bytes = 0;
+  for (const job of jobs) {
+    const message = leasedJobMessage(job);
+    if (part.length > 0 && bytes + message.input.length > BATCH_BYTES_MAX) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(message);
+    bytes += message.input.length;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+function leasedJobMessage(job: JobDelivery): LeasedJobMessage {
+  return {
+    jobId: job.id,
+    attempt: job.attempt,
+    task: job.lane.task,
+    queue: job.lane.queue,
+    input: Buffer.from(job.input, job.inputContentType === undefined ? "utf8" : "base64"),
+    inputContentType: job.inputContentType ?? "",
+    priority: job.priority,
+    maxAttempts: job.maxAttempts,
+    failureCount: job.failureCount,
+    createdAt: job.createdAt,
+    tags: [...job.tags],
+  };
+}
+
+function send(call: WorkerCall, message: NonNullable<ServerMessage["message"]>): void {
+  // What a worker that does not read has yet to get is bounded by its slots.
+  if (!call.cancelled && !call.destroyed && !call.writableEnded) call.write({ message });
+}
+
+function violation(message: string): AppError {
+  return new AppError("protocol_violation", `Worker protocol: ${message}. See docs/protocol.md.`);
+}

@@ -1,0 +1,88 @@
+/** What handlers say while they run: progress and log lines, written in batches. Losing some to a crash is accepted. */
+import { LOG_PENDING_MAX, LOG_MESSAGE_BYTES_MAX } from "../domain/limits.ts";
+import { isConnectionError, isDataError, type Database } from "../store/db.ts";
+import { jobProgress, logAppend, type NewLogLine, type ProgressReport } from "../store/job-lease.ts";
+import { Batcher } from "./batcher.ts";
+import { patiently } from "./patience.ts";
+
+/** Lines in one statement. */
+const LOG_BATCH = 1_000;
+
+export interface NotesOptions {
+  readonly db: Database;
+  readonly onChanged: (jobIds: readonly string[]) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Notes {
+  readonly #options: NotesOptions;
+  readonly #logs: Batcher<NewLogLine>;
+  /** The latest of each job. */
+  #progress = new Map<string, ProgressReport>();
+  #writing: Promise<void> | undefined;
+
+  constructor(options: NotesOptions) {
+    this.#options = options;
+    this.#logs = new Batcher({
+      write: (lines) => this.#writeLogs(lines),
+      // One at a time, so that the lines of an attempt keep their order.
+      writesMax: 1,
+      batchWeightMax: LOG_BATCH,
+      pendingMax: LOG_PENDING_MAX,
+      pendingWeightMax: LOG_PENDING_MAX * 4,
+      what: "log lines",
+      onError: options.onError,
+    });
+  }
+
+  /** Keeps the latest progress of each job. */
+  progress(reports: readonly ProgressReport[]): void {
+    for (const report of reports) this.#progress.set(report.jobId, report);
+    if (reports.length > 0) this.#writing ??= this.#writeProgress();
+  }
+
+  /** Takes lines. Resolves at once, or after all waiting lines are written when there are many. */
+  async logs(lines: readonly NewLogLine[]): Promise<void> {
+    for (const line of lines) {
+      if (this.#logs.pendingCount >= LOG_PENDING_MAX / 2) await this.#logs.idle();
+      this.#logs.add(line, 1 + (line.message.length / LOG_MESSAGE_BYTES_MAX) * 3);
+    }
+  }
+
+  /** Waits until everything is written. */
+  async idle(): Promise<void> {
+    await this.#logs.idle();
+    await this.#writing;
+  }
+
+  async #writeProgress(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#progress.size > 0) {
+      const reports = [...this.#progress.values()];
+      this.#progress = new Map();
+      await this.#writeEach(reports, (group) => jobProgress(this.#options.db, group));
+      this.#options.onChanged(reports.map((report) => report.jobId));
+    }
+    this.#writing = undefined;
+  }
+
+  async #writeLogs(lines: readonly NewLogLine[]): Promise<void> {
+    await this.#writeEach(lines, (group) => logAppend(this.#options.db, group));
+  }
+
+  /** Writes a group; when one of it does not fit into the database, each alone, so that only that one is lost. */
+  async #writeEach<Note>(
+    group: readonly Note[],
+    write: (group: readonly Note[]) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await patiently(() => write(group));
+    } catch (error) {
+      if (isDataError(error) && group.length > 1) {
+        for (const note of group) await this.#writeEach([note], write);
+      } else {
+        this.#options.onError(isConnectionError(error) ? new Error("notes were lost", { cause: error }) : error);
+      }
+    }
+  }
+}

@@ -1,0 +1,296 @@
+/** The way out: decides what follows from each outcome and writes decisions in batches. */
+import type { AttemptRef, JobError } from "../domain/job.ts";
+import { BATCH_BYTES_MAX, INTAKE_PENDING_MAX, OUTCOME_BATCH_MAX } from "../domain/limits.ts";
+import { decideOutcome, type EndedAttempt, type ReportedOutcome } from "../domain/outcome.ts";
+import { isDataError, type Database } from "../store/db.ts";
+import {
+  attemptRecorded,
+  jobFinish,
+  jobReschedule,
+  jobSucceed,
+  type AttemptKey,
+  type FinishedAttempt,
+  type RescheduledAttempt,
+  type SucceededAttempt,
+} from "../store/job-finish.ts";
+import { jobRunning } from "../store/job-lease.ts";
+import { Batcher } from "./batcher.ts";
+import type { Lane, Lanes } from "./lanes.ts";
+import { patiently } from "./patience.ts";
+import type { HeldAttempt, WorkerSession } from "./worker-session.ts";
+
+/** An outcome as it came from a worker, or from the server in its place. */
+export interface AttemptOutcome extends AttemptRef, ReportedOutcome {
+  /** JSON text; only of succeeded attempts. */
+  readonly result?: string | undefined;
+  /** From the handler's start to its end; absent when it never started. */
+  readonly durationMs?: number | undefined;
+}
+
+export interface OutcomesOptions {
+  readonly db: Database;
+  readonly lanes: Lanes;
+  readonly onQueued: (lanes: ReadonlySet<Lane>) => void;
+  readonly onScheduled: (dueInMs: number) => void;
+  readonly onChanged: (jobIds: readonly string[]) => void;
+  /** Called for an attempt that can have started because another one ended. */
+  readonly onStarted: (session: WorkerSession, held: HeldAttempt) => void;
+  readonly now: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly onError: (error: unknown) => void;
+}
+
+type Entry = { readonly settle: (isStale: boolean) => void } & (
+  | { readonly kind: "succeed"; readonly attempt: SucceededAttempt }
+  | { readonly kind: "finish"; readonly attempt: FinishedAttempt }
+  | { readonly kind: "reschedule"; readonly attempt: RescheduledAttempt }
+);
+
+export class Outcomes {
+  readonly #options: OutcomesOptions;
+  readonly #batcher: Batcher<Entry>;
+
+  constructor(options: OutcomesOptions) {
+    this.#options = options;
+    this.#batcher = new Batcher({
+      write: (entries) => this.#write(entries),
+      writesMax: 2,
+      batchWeightMax: OUTCOME_BATCH_MAX,
+      // Bounded by the slots of the workers; these bounds are a net.
+      pendingMax: Math.max(INTAKE_PENDING_MAX, 1_000_000),
+      pendingWeightMax: Number.POSITIVE_INFINITY,
+      what: "outcomes",
+      onError: options.onError,
+    });
+  }
+
+  /**
+   * Books outcomes that a worker reported. Resolves when all of them are durable or refused.
+   *
+   * @returns the refused ones: the lease was another's, or the attempt had ended otherwise
+   */
+  async report(
+    session: WorkerSession,
+    outcomes: readonly AttemptOutcome[],
+  ): Promise<readonly AttemptRef[]> {
+    const stale: AttemptRef[] = [];
+    const unknown: AttemptOutcome[] = [];
+    await new Promise<void>((resolve, reject) => {
+      let open = 1;
+      const close = (): void => {
+        open -= 1;
+        if (open === 0) resolve();
+      };
+      for (const outcome of outcomes) {
+        const held = session.find(outcome.jobId, outcome.attempt);
+        if (held === undefined) {
+          unknown.push(outcome);
+          continue;
+        }
+        this.#letGo(session, held);
+        open += 1;
+        this.#decide(endedOf(held, this.#options), outcome, (isStale) => {
+          if (isStale) stale.push({ jobId: outcome.jobId, attempt: outcome.attempt });
+          close();
+        });
+      }
+      this.#reportUnknown(session, unknown).then((refused) => {
+        stale.push(...refused);
+        close();
+      }, reject);
+    });
+    return stale;
+  }
+
+  /** Ends an attempt in its worker's place. */
+  end(session: WorkerSession, held: HeldAttempt, reported: ReportedOutcome): void {
+    this.#letGo(session, held);
+    this.#decide(endedOf(held, this.#options), { ...held, ...reported }, () => undefined);
+  }
+
+  /** Waits until everything reported is written. */
+  idle(): Promise<void> {
+    return this.#batcher.idle();
+  }
+
+  #letGo(session: WorkerSession, held: HeldAttempt): void {
+    const started = session.letGo(held, this.#options.now());
+    if (started !== undefined) this.#options.onStarted(session, started);
+  }
+
+  #decide(ended: EndedAttempt, outcome: AttemptOutcome, settle: (isStale: boolean) => void): void {
+    const { jobId, attempt, durationMs } = outcome;
+    const decision = decideOutcome(ended, outcome, this.#options.random());
+    if (decision.kind === "finish" && decision.state === "succeeded") {
+      const { result } = outcome;
+      const weight = 1 + (result?.length ?? 0) / BYTES_PER_WEIGHT;
+      this.#batcher.add(
+        { kind: "succeed", attempt: { jobId, attempt, result, durationMs: durationMs ?? 0 }, settle },
+        weight,
+      );
+    } else if (decision.kind === "finish") {
+      this.#batcher.add(
+        { kind: "finish", attempt: { jobId, attempt, durationMs, ...decision }, settle },
+        1,
+      );
+    } else {
+      this.#batcher.add(
+        { kind: "reschedule", attempt: { jobId, attempt, durationMs, ...decision }, settle },
+        1,
+      );
+    }
+  }
+
+  /** Outcomes of attempts that this session does not hold: repeats, late ones, or made up. */
+  async #reportUnknown(
+    session: WorkerSession,
+    outcomes: readonly AttemptOutcome[],
+  ): Promise<readonly AttemptRef[]> {
+    const stale: AttemptRef[] = [];
+    for (const outcome of outcomes) {
+      const [row] = await patiently(() =>
+        jobRunning(this.#options.db, outcome.jobId, outcome.attempt),
+      );
+      if (row === undefined) {
+        const key = { id: outcome.jobId, attempt: outcome.attempt };
+        const recorded = await patiently(() => attemptRecorded(this.#options.db, [key]));
+        if (recorded.length === 0) stale.push(outcome);
+      } else if (row.worker_id !== session.id) {
+        stale.push(outcome);
+      } else {
+        const ended = {
+          attempt: row.attempt,
+          failureCount: row.failure_count,
+          lostCount: row.lost_count,
+          maxAttempts: row.max_attempts,
+          isCancelRequested: row.is_cancel_requested,
+          deadlineInMs: row.deadline_in_ms ?? undefined,
+          retry: row.options?.retry ?? {},
+        };
+        const isStale = await new Promise<boolean>((resolve) =>
+          this.#decide(ended, outcome, resolve),
+        );
+        if (isStale) stale.push(outcome);
+      }
+    }
+    return stale.map(({ jobId, attempt }) => ({ jobId, attempt }));
+  }
+
+  async #write(entries: readonly Entry[]): Promise<void> {
+    const succeeded = entries.filter((entry) => entry.kind === "succeed");
+    const finished = entries.filter((entry) => entry.kind === "finish");
+    const rescheduled = entries.filter((entry) => entry.kind === "reschedule");
+    if (succeeded.length > 0) await this.#writeEach(succeeded, (group) => this.#succeed(group));
+    if (finished.length > 0) await this.#writeEach(finished, (group) => this.#finish(group));
+    if (rescheduled.length > 0) await this.#writeEach(rescheduled, (group) => this.#reschedule(group));
+  }
+
+  /** Writes a group; when one of it does not fit into the database, each alone, so that only that one is refused. */
+  async #writeEach<Group extends Entry>(
+    group: readonly Group[],
+    write: (group: readonly Group[]) => Promise<readonly AttemptKey[]>,
+  ): Promise<void> {
+    try {
+      // An outcome that was reported is never given up: the worker has done the work.
+      const unmatched = await patiently(() => write(group), Number.POSITIVE_INFINITY);
+      await this.#settle(group, unmatched);
+    } catch (error) {
+      if (!isDataError(error)) {
+        for (const entry of group) entry.settle(true);
+        throw error;
+      }
+      const [first] = group;
+      if (group.length === 1 && first !== undefined) {
+        await this.#finishUnstorable(first, error);
+        return;
+      }
+      for (const entry of group) await this.#writeEach([entry], write);
+    }
+  }
+
+  async #settle(group: readonly Entry[], unmatched: readonly AttemptKey[]): Promise<void> {
+    const stale = new Set<string>();
+    if (unmatched.length > 0) {
+      const recorded = await patiently(
+        () => attemptRecorded(this.#options.db, unmatched),
+        Number.POSITIVE_INFINITY,
+      );
+      const known = new Set(recorded.map((key) => `${key.id} ${key.attempt}`));
+      for (const key of unmatched) {
+        if (!known.has(`${key.id} ${key.attempt}`)) stale.add(`${key.id} ${key.attempt}`);
+      }
+    }
+    for (const entry of group) {
+      const { jobId, attempt } = entry.attempt;
+      entry.settle(stale.size > 0 && stale.has(`${jobId} ${attempt}`));
+    }
+  }
+
+  async #succeed(group: readonly Entry[]): Promise<readonly AttemptKey[]> {
+    const attempts = group.flatMap((entry) => (entry.kind === "succeed" ? [entry.attempt] : []));
+    const unmatched = await jobSucceed(this.#options.db, attempts);
+    this.#options.onChanged(attempts.map((attempt) => attempt.jobId));
+    return unmatched;
+  }
+
+  async #finish(group: readonly Entry[]): Promise<readonly AttemptKey[]> {
+    const attempts = group.flatMap((entry) => (entry.kind === "finish" ? [entry.attempt] : []));
+    const unmatched = await jobFinish(this.#options.db, attempts);
+    this.#options.onChanged(attempts.map((attempt) => attempt.jobId));
+    return unmatched;
+  }
+
+  async #reschedule(group: readonly Entry[]): Promise<readonly AttemptKey[]> {
+    const attempts = group.flatMap((entry) => (entry.kind === "reschedule" ? [entry.attempt] : []));
+    const rows = await jobReschedule(this.#options.db, attempts);
+    await this.#wake(
+      attempts,
+      rows.flatMap((row) => row.lane_id ?? []),
+    );
+    this.#options.onChanged(attempts.map((attempt) => attempt.jobId));
+    return rows.filter((row) => row.is_stale);
+  }
+
+  async #wake(attempts: readonly RescheduledAttempt[], laneIds: readonly number[]): Promise<void> {
+    const delays = attempts.map((attempt) => attempt.delayMs);
+    const soonest = Math.min(...delays.filter((delayMs) => delayMs > 0));
+    if (Number.isFinite(soonest)) this.#options.onScheduled(soonest);
+    if (!delays.includes(0)) return;
+    const lanes = await this.#options.lanes.resolve([...new Set(laneIds)]);
+    this.#options.onQueued(new Set(lanes));
+  }
+
+  /** A handler's answer that the database cannot keep ends the job with an error that can be kept. */
+  async #finishUnstorable(entry: Entry, cause: unknown): Promise<void> {
+    const { jobId, attempt, durationMs } = entry.attempt;
+    const error: JobError = {
+      code: "invalid_result",
+      message: `The outcome could not be stored: ${cause instanceof Error ? cause.message : "data error"}`,
+    };
+    const counts = entry.kind === "succeed" ? { failureCount: 1, lostCount: 0 } : entry.attempt;
+    const { failureCount, lostCount } = counts;
+    const dead: Entry = {
+      kind: "finish",
+      settle: entry.settle,
+      attempt: { jobId, attempt, durationMs, failureCount, lostCount, state: "dead", outcome: "failed", error },
+    };
+    const unmatched = await patiently(() => this.#finish([dead]), Number.POSITIVE_INFINITY);
+    await this.#settle([dead], unmatched);
+  }
+}
+
+/** So many payload characters weigh as much as one outcome. */
+const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / OUTCOME_BATCH_MAX;
+
+function endedOf(held: HeldAttempt, { lanes, now }: OutcomesOptions): EndedAttempt {
+  return {
+    attempt: held.attempt,
+    failureCount: held.failureCount,
+    lostCount: held.lostCount,
+    maxAttempts: held.maxAttempts,
+    isCancelRequested: held.isCancelRequested,
+    deadlineInMs: held.deadlineAtMs === undefined ? undefined : held.deadlineAtMs - now(),
+    retry: held.options?.retry ?? lanes.task(held.lane.task)?.retry ?? {},
+  };
+}

@@ -1,0 +1,134 @@
+/** Tells workers to stop attempts whose time is up or that were cancelled, and ends those that do not. */
+import { ATTEMPT_TIMEOUT_MS_DEFAULT, CANCEL_GRACE_MS_DEFAULT, STOP_SLACK_MS } from "../domain/limits.ts";
+import type { ReportedOutcome } from "../domain/outcome.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Outcomes } from "./outcomes.ts";
+import type { HeldAttempt, StopReason, WorkerSession } from "./worker-session.ts";
+import type { Workers } from "./workers.ts";
+
+export interface StopsOptions {
+  readonly lanes: Lanes;
+  readonly workers: Workers;
+  readonly outcomes: Outcomes;
+  readonly now: () => number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A pass costs a look at every held attempt; due ones that lie closer share a pass. */
+const PASS_MS_MIN = 20;
+
+export class Stops {
+  readonly #options: StopsOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #isStopped = false;
+
+  constructor(options: StopsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes note of an attempt that is held, started, heard of or told to stop from now on. */
+  watch(held: HeldAttempt): void {
+    this.#wakeAt(this.#due(held).atMs);
+  }
+
+  /** Tells a worker to stop an attempt because somebody cancelled its job. */
+  cancel(session: WorkerSession, jobId: string, attempt: number, reason: string): boolean {
+    const held = session.find(jobId, attempt);
+    if (held === undefined) return false;
+    held.isCancelRequested = true;
+    if (held.stop === undefined) this.#stop(session, held, "cancelled", reason);
+    return true;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Looks at every held attempt and acts on those that are due. */
+  passOnce(): void {
+    const nowMs = this.#options.now();
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const session of this.#options.workers.all()) {
+      for (const held of session.held.values()) {
+        const due = this.#due(held);
+        if (due.atMs > nowMs) {
+          nextMs = Math.min(nextMs, due.atMs);
+          continue;
+        }
+        if (held.stop === undefined) {
+          this.#stop(session, held, due.reason, DUE_MESSAGES[due.reason]);
+          nextMs = Math.min(nextMs, this.#due(held).atMs);
+        } else {
+          session.sink.stop(held, "stale_lease", 0, "The server ended the attempt.");
+          this.#options.outcomes.end(session, held, outcomeOf(held.stop.reason));
+        }
+      }
+    }
+    if (Number.isFinite(nextMs)) this.#wakeAt(nextMs);
+  }
+
+  #stop(session: WorkerSession, held: HeldAttempt, reason: StopReason, message: string): void {
+    const graceMs =
+      held.options?.cancelGraceMs ??
+      this.#options.lanes.task(held.lane.task)?.cancelGraceMs ??
+      CANCEL_GRACE_MS_DEFAULT;
+    held.stop = { reason, endsAtMs: this.#options.now() + graceMs + STOP_SLACK_MS };
+    session.sink.stop(held, reason, graceMs, message);
+    this.#wakeAt(held.stop.endsAtMs);
+  }
+
+  /** The next thing to happen to an attempt, and when. */
+  #due(held: HeldAttempt): { readonly atMs: number; readonly reason: StopReason } {
+    if (held.stop !== undefined) return { atMs: held.stop.endsAtMs, reason: held.stop.reason };
+    if (held.isCancelRequested) return { atMs: Number.NEGATIVE_INFINITY, reason: "cancelled" };
+    const task = this.#options.lanes.task(held.lane.task);
+    let due: { atMs: number; reason: StopReason } = {
+      atMs: held.deadlineAtMs ?? Number.POSITIVE_INFINITY,
+      reason: "deadline_exceeded",
+    };
+    if (held.startedAtMs === undefined) return due;
+    const attemptMs =
+      held.options?.attemptTimeoutMs ?? task?.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS_DEFAULT;
+    if (attemptMs > 0 && held.startedAtMs + attemptMs < due.atMs) {
+      due = { atMs: held.startedAtMs + attemptMs, reason: "timed_out" };
+    }
+    const heartbeatMs = held.options?.heartbeatTimeoutMs ?? task?.heartbeatTimeoutMs ?? 0;
+    if (heartbeatMs > 0 && held.heardAtMs + heartbeatMs < due.atMs) {
+      due = { atMs: held.heardAtMs + heartbeatMs, reason: "heartbeat_timed_out" };
+    }
+    return due;
+  }
+
+  #wakeAt(atMs: number): void {
+    if (this.#isStopped || atMs >= this.#timerAtMs) return;
+    this.#timerAtMs = atMs;
+    clearTimeout(this.#timer);
+    const waitMs = Math.min(TIMER_MS_MAX, Math.max(PASS_MS_MIN, atMs - this.#options.now()));
+    this.#timer = setTimeout(() => {
+      try {
+        this.passOnce();
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    }, waitMs);
+  }
+}
+
+/** setTimeout fires at once for more than 2^31 − 1; a pass in between does no harm. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+const DUE_MESSAGES: Readonly<Record<StopReason, string>> = {
+  cancelled: "The job was cancelled.",
+  timed_out: "The attempt took longer than its timeout.",
+  heartbeat_timed_out: "The handler reported neither progress nor a heartbeat within its heartbeat timeout.",
+  deadline_exceeded: "The job's total deadline passed.",
+  stale_lease: "The lease is over.",
+};
+
+function outcomeOf(reason: StopReason): ReportedOutcome {
+  if (reason === "cancelled") return { kind: "cancelled" };
+  return { kind: "timed_out", error: { code: reason, message: DUE_MESSAGES[reason] } };
+}

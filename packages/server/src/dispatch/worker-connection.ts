@@ -1,0 +1,176 @@
+/** A worker's side of the engine: what its stream says, in the engine's words. */
+import type { AttemptRef } from "../domain/job.ts";
+import { checkDefinition, checkName, isPlain, type SpecProblem } from "../domain/check-spec.ts";
+import { isUuid } from "../domain/job-id.ts";
+import {
+  LOG_LINES_PER_ATTEMPT_MAX,
+  NAME_CHARACTERS_MAX,
+  WORKER_LABELS_MAX,
+  WORKER_LEASE_MS_DEFAULT,
+  WORKER_LEASE_MS_MAX,
+  WORKER_LEASE_MS_MIN,
+  WORKER_QUEUES_MAX,
+  WORKER_SLOTS_MAX,
+  WORKER_TASKS_MAX,
+} from "../domain/limits.ts";
+import type { TaskDefinition } from "../domain/views.ts";
+import { AppError } from "../errors.ts";
+import type { NewLogLine, ProgressReport } from "../store/job-lease.ts";
+import type { Notes } from "./notes.ts";
+import type { AttemptOutcome, Outcomes } from "./outcomes.ts";
+import type { Stops } from "./stops.ts";
+import type { HeldAttempt, WorkerSession } from "./worker-session.ts";
+
+/** How a worker introduces itself. */
+export interface WorkerHello {
+  readonly instance: string;
+  readonly name: string;
+  readonly tasks: readonly TaskDefinition[];
+  /** None means "default". */
+  readonly queues: readonly string[];
+  readonly slots: number;
+  readonly prefetch: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly host: string;
+  readonly pid: number;
+  readonly sdk: string;
+  /** 0: the default. */
+  readonly leaseMs: number;
+  readonly held: readonly AttemptRef[];
+}
+
+/** @throws AppError invalid_argument that names what is wrong */
+export function checkHello(hello: WorkerHello): void {
+  const problem =
+    (isUuid(hello.instance) ? undefined : fault("worker_id", "must be a UUID", hello.instance)) ??
+    checkRange("slots", hello.slots, 1, WORKER_SLOTS_MAX) ??
+    checkRange("prefetch", hello.prefetch, 0, WORKER_SLOTS_MAX) ??
+    checkRange("tasks", hello.tasks.length, 1, WORKER_TASKS_MAX) ??
+    checkRange("queues", hello.queues.length, 0, WORKER_QUEUES_MAX) ??
+    checkRange("labels", Object.keys(hello.labels).length, 0, WORKER_LABELS_MAX) ??
+    checkRange("held", hello.held.length, 0, 2 * WORKER_SLOTS_MAX + HELD_SLACK) ??
+    (hello.leaseMs === 0
+      ? undefined
+      : checkRange("lease_ms", hello.leaseMs, WORKER_LEASE_MS_MIN, WORKER_LEASE_MS_MAX)) ??
+    [hello.name, hello.host, hello.sdk, ...Object.entries(hello.labels).flat()]
+      .filter((text) => text.length > NAME_CHARACTERS_MAX || !isPlain(text))
+      .map((text) => fault("name, host, sdk and labels", `must be at most ${NAME_CHARACTERS_MAX} plain characters`, text))
+      .at(0) ??
+    hello.queues.map((queue) => checkName("queue", queue)).find(Boolean) ??
+    hello.held.map((ref) => (isUuid(ref.jobId) ? undefined : fault("held", "must name jobs by UUID", ref.jobId))).find(Boolean) ??
+    hello.tasks.map((task) => checkName("task", task.name) ?? checkDefinition(task)).find(Boolean);
+  if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
+}
+
+/** Outcomes that wait for their acknowledgement come on top of what is held. */
+const HELD_SLACK = 10_000;
+
+function checkRange(field: string, value: number, least: number, most: number): SpecProblem | undefined {
+  if (Number.isInteger(value) && value >= least && value <= most) return undefined;
+  return { field, message: `${field} must be from ${least} to ${most}; received ${value}` };
+}
+
+function fault(field: string, rule: string, received: string): SpecProblem {
+  return { field, message: `${field} ${rule}; received ${JSON.stringify(received.slice(0, 80))}` };
+}
+
+/** The lease that a worker asked for, or the default, in milliseconds. */
+export function leaseMsOf(hello: WorkerHello): number {
+  return hello.leaseMs === 0 ? WORKER_LEASE_MS_DEFAULT : hello.leaseMs;
+}
+
+export interface ConnectionParts {
+  readonly session: WorkerSession;
+  readonly outcomes: Outcomes;
+  readonly stops: Stops;
+  readonly notes: Notes;
+  readonly now: () => number;
+  /** How long ago this server last renewed its own lease, in milliseconds. */
+  readonly renewedAgoMs: () => number;
+  readonly onDrain: () => void;
+  readonly onClosed: () => Promise<void>;
+}
+
+/** One worker's open stream. */
+export class WorkerConnection {
+  readonly #parts: ConnectionParts;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+  }
+
+  get name(): string {
+    return this.#parts.session.name;
+  }
+
+  /** Books outcomes; resolves when they are durable or refused, with the refused ones. */
+  outcomes(outcomes: readonly AttemptOutcome[]): Promise<readonly AttemptRef[]> {
+    this.#heard();
+    return this.#parts.outcomes.report(this.#parts.session, outcomes);
+  }
+
+  /** Keeps progress and handlers' heartbeats. Those of attempts that are not this worker's are answered by a stop. */
+  progress(reports: readonly (AttemptRef & { readonly value: string | undefined })[]): void {
+    this.#heard();
+    const kept: ProgressReport[] = [];
+    for (const { jobId, attempt, value } of reports) {
+      const held = this.#own(jobId, attempt);
+      if (held === undefined) continue;
+      held.heardAtMs = this.#parts.now();
+      if (value !== undefined) kept.push({ jobId, attempt, value });
+    }
+    this.#parts.notes.progress(kept);
+  }
+
+  /** Keeps log lines. Resolves at once, or, when many wait, after they are written. */
+  async logs(lines: readonly NewLogLine[]): Promise<void> {
+    this.#heard();
+    const kept: NewLogLine[] = [];
+    for (const line of lines) {
+      const held = this.#own(line.jobId, line.attempt);
+      if (held === undefined || held.logLineCount > LOG_LINES_PER_ATTEMPT_MAX) continue;
+      held.logLineCount += 1;
+      kept.push(held.logLineCount > LOG_LINES_PER_ATTEMPT_MAX ? lastLine(line) : line);
+    }
+    await this.#parts.notes.logs(kept);
+  }
+
+  /** Prolongs the worker's lease. @returns how long it lasts, in milliseconds, counted from when the worker sent this */
+  heartbeat(): number {
+    this.#heard();
+    return Math.max(0, this.#parts.session.leaseMs - this.#parts.renewedAgoMs());
+  }
+
+  /** The worker wants no more jobs. */
+  drain(): void {
+    this.#heard();
+    this.#parts.onDrain();
+  }
+
+  /** The stream is over. */
+  closed(): Promise<void> {
+    return this.#parts.onClosed();
+  }
+
+  #heard(): void {
+    this.#parts.session.heardAtMs = this.#parts.now();
+  }
+
+  #own(jobId: string, attempt: number): HeldAttempt | undefined {
+    const { session } = this.#parts;
+    const held = session.find(jobId, attempt);
+    if (held === undefined) {
+      session.sink.stop({ jobId, attempt }, "stale_lease", 0, "The attempt is not this worker's.");
+    }
+    return held;
+  }
+}
+
+function lastLine(line: NewLogLine): NewLogLine {
+  return {
+    ...line,
+    level: "warn",
+    message: `This attempt wrote more than ${LOG_LINES_PER_ATTEMPT_MAX} lines; the rest is not kept.`,
+    fields: undefined,
+  };
+}

@@ -1,0 +1,183 @@
+/** Where workers come in: books them, takes in what they hold, and books them out. */
+import { TASKS_MAX } from "../domain/limits.ts";
+import { AppError } from "../errors.ts";
+import type { Database } from "../store/db.ts";
+import { nameCounts, taskPut } from "../store/lane.ts";
+import { workerAttach, workerDetach, workerDrain, workerLeave } from "../store/worker.ts";
+import { NAMESPACE_ID, type Lanes } from "./lanes.ts";
+import type { Notes } from "./notes.ts";
+import type { Outcomes } from "./outcomes.ts";
+import { patiently } from "./patience.ts";
+import type { Stops } from "./stops.ts";
+import { WorkerSession, type WorkerSink } from "./worker-session.ts";
+import {
+  checkHello,
+  leaseMsOf,
+  WorkerConnection,
+  type WorkerHello,
+} from "./worker-connection.ts";
+import type { AttemptRef } from "../domain/job.ts";
+import { HEARTBEATS_PER_LEASE, WORKERS_PER_SERVER_MAX } from "../domain/limits.ts";
+import type { Workers } from "./workers.ts";
+
+export interface WorkerDoorOptions {
+  readonly db: Database;
+  readonly lanes: Lanes;
+  readonly workers: Workers;
+  readonly outcomes: Outcomes;
+  readonly stops: Stops;
+  readonly notes: Notes;
+  readonly serverId: () => number;
+  readonly renewedAgoMs: () => number;
+  readonly onTasks: (names: readonly string[]) => void;
+  readonly now: () => number;
+}
+
+/** What a worker learns when it is taken in. */
+export interface WorkerWelcome {
+  /** How long its lease lasts, in milliseconds, counted from when it sent its hello. */
+  readonly leaseMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** Of what it presented: attempts that are not its own any more. */
+  readonly stale: readonly AttemptRef[];
+}
+
+export class WorkerDoor {
+  readonly #options: WorkerDoorOptions;
+  #isClosed = false;
+
+  constructor(options: WorkerDoorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes a worker in.
+   *
+   * @param onWelcome called once, before the first job goes down `sink`
+   * @throws AppError invalid_argument, resource_exhausted, unavailable
+   */
+  async connect(
+    hello: WorkerHello,
+    sink: WorkerSink,
+    onWelcome: (welcome: WorkerWelcome) => void,
+  ): Promise<WorkerConnection> {
+    checkHello(hello);
+    const { db, lanes, workers, now } = this.#options;
+    if (this.#isClosed) throw new AppError("unavailable", "The server is shutting down. Connect again.");
+    if (workers.count >= WORKERS_PER_SERVER_MAX) {
+      throw new AppError(
+        "resource_exhausted",
+        `This server has ${WORKERS_PER_SERVER_MAX} workers already. Connect to another one.`,
+      );
+    }
+    await this.#registerTasks(hello);
+    const queues = hello.queues.length > 0 ? [...new Set(hello.queues)] : ["default"];
+    const tasks = [...new Set(hello.tasks.map((task) => task.name))];
+    // Made now, so that the hot path finds them; lanes of many queues and tasks are made when they are first used.
+    if (tasks.length * queues.length <= EAGER_LANES_MAX) {
+      for (const queue of queues) for (const task of tasks) await lanes.ensure(queue, task);
+    }
+    const leaseMs = leaseMsOf(hello);
+    const { serverId } = this.#options;
+    const bookedAt = serverId();
+    const id = await patiently(() =>
+      workerAttach(db, { ...hello, tasks, queues, serverId: bookedAt, leaseMs }),
+    );
+    const session = new WorkerSession({
+      id,
+      instance: hello.instance,
+      name: hello.name,
+      slots: hello.slots,
+      prefetch: hello.prefetch,
+      leaseMs,
+      sink,
+      nowMs: now(),
+    });
+    await workers.join(session, tasks, queues, hello.held, (stale) =>
+      onWelcome({
+        leaseMs: Math.max(0, leaseMs - this.#options.renewedAgoMs()),
+        heartbeatIntervalMs: Math.floor(leaseMs / HEARTBEATS_PER_LEASE),
+        stale,
+      }),
+    );
+    if (bookedAt !== serverId() || this.#isClosed) {
+      // Declared dead, or shut down, while the worker came in: what it was told does not hold.
+      workers.leave(session);
+      throw new AppError("unavailable", "The server lost its lease meanwhile. Connect again.");
+    }
+    return this.#connection(session);
+  }
+
+  /** Tells all workers to go elsewhere, and lets no more in. */
+  close(reason: string): void {
+    this.#isClosed = true;
+    this.dropAll(reason);
+  }
+
+  /** Tells all workers to connect anew. */
+  dropAll(reason: string): void {
+    for (const session of [...this.#options.workers.all()]) {
+      this.#options.workers.leave(session);
+      session.sink.goodbye(reason);
+    }
+  }
+
+  /** Drops workers that were silent for longer than their lease; the reaper takes their jobs back. */
+  async dropSilentOnce(): Promise<void> {
+    const { db, workers, now, serverId } = this.#options;
+    for (const session of [...workers.all()]) {
+      const silentMs = now() - session.heardAtMs;
+      if (silentMs <= session.leaseMs) continue;
+      workers.leave(session);
+      session.sink.goodbye("lease_expired");
+      await workerDetach(db, session.id, serverId(), Math.round(silentMs));
+    }
+  }
+
+  #connection(session: WorkerSession): WorkerConnection {
+    const { db, outcomes, stops, notes, workers, renewedAgoMs, now, serverId } = this.#options;
+    return new WorkerConnection({
+      session,
+      outcomes,
+      stops,
+      notes,
+      now,
+      renewedAgoMs,
+      onDrain: () => {
+        session.isDraining = true;
+        session.group?.recount();
+        // For people only; the session decides.
+        void patiently(() => workerDrain(db, session.id)).catch(() => undefined);
+      },
+      onClosed: async () => {
+        // A session that was left before has a successor, or was booked out by whoever left it.
+        if (session.isClosed) return;
+        workers.leave(session);
+        await outcomes.idle();
+        if (session.isDraining && session.held.size === 0) {
+          await patiently(() => workerLeave(db, session.id, serverId()));
+        }
+        await patiently(() => workerDetach(db, session.id, serverId(), 0));
+      },
+    });
+  }
+
+  async #registerTasks(hello: WorkerHello): Promise<void> {
+    const { db, lanes, onTasks } = this.#options;
+    const news = hello.tasks.filter((task) => lanes.task(task.name) === undefined);
+    if (news.length > 0) {
+      const { tasks } = await nameCounts(db, NAMESPACE_ID);
+      if (tasks + news.length > TASKS_MAX) {
+        throw new AppError("resource_exhausted", `There are ${tasks} tasks; ${TASKS_MAX} are the most that are kept.`);
+      }
+    }
+    const names = hello.tasks.map((task) => task.name);
+    const byName = new Map(hello.tasks.map((task) => [task.name, task]));
+    await patiently(() => taskPut(db, NAMESPACE_ID, [...byName.values()]));
+    await lanes.refreshTasks(names);
+    onTasks(names);
+  }
+}
+
+/** Lanes made when a worker comes in. */
+const EAGER_LANES_MAX = 256;

@@ -1,0 +1,106 @@
+/** Connected workers that can run the same lanes: the unit for which jobs are leased. */
+import type { Lane } from "./lanes.ts";
+import type { WorkerSession } from "./worker-session.ts";
+
+/** Candidates looked at for one job: enough to spread the load, independent of the number of workers. */
+const CANDIDATES_MAX = 8;
+
+export class WorkerGroup {
+  readonly key: string;
+  readonly tasks: ReadonlySet<string>;
+  readonly queues: ReadonlySet<string>;
+  readonly lanes: Lane[] = [];
+  readonly workers: WorkerSession[] = [];
+  /** How many of its lanes may have ready jobs. */
+  backlogCount = 0;
+  /** Whether a lease statement for it is under way. */
+  isLeasing = false;
+  #freeCount = 0;
+  #nextWorker = 0;
+  #nextLane = 0;
+  readonly #onFree: (group: WorkerGroup) => void;
+
+  constructor(
+    key: string,
+    tasks: readonly string[],
+    queues: readonly string[],
+    onFree: (group: WorkerGroup) => void,
+  ) {
+    this.key = key;
+    this.tasks = new Set(tasks);
+    this.queues = new Set(queues);
+    this.#onFree = onFree;
+  }
+
+  canRun(lane: Lane): boolean {
+    return this.tasks.has(lane.task) && this.queues.has(lane.queue);
+  }
+
+  addLane(lane: Lane): void {
+    this.lanes.push(lane);
+    lane.groups.push(this);
+    if (lane.hasBacklog) this.backlogCount += 1;
+  }
+
+  /** Slots that are free, as kept by the sessions' changes. */
+  get freeCount(): number {
+    return this.#freeCount;
+  }
+
+  /** Counts anew, after a worker joined, left, became ready or drains. */
+  recount(): void {
+    this.#freeCount = this.workers.reduce((sum, worker) => sum + worker.freeCount, 0);
+    if (this.#freeCount > 0) this.#onFree(this);
+  }
+
+  /** Books that a ready worker's free slots changed. */
+  freeChanged(by: number): void {
+    this.#freeCount += by;
+    if (by > 0 && this.backlogCount > 0) this.#onFree(this);
+  }
+
+  /**
+   * A worker with a free slot: the least loaded of the next few in turn, so that work spreads evenly.
+   *
+   * @see Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001
+   */
+  pick(): WorkerSession | undefined {
+    if (this.#freeCount <= 0) return undefined;
+    const { workers } = this;
+    let best: WorkerSession | undefined;
+    let candidates = 0;
+    for (let step = 0; step < workers.length && candidates < CANDIDATES_MAX; step += 1) {
+      const worker = workers[(this.#nextWorker + step) % workers.length];
+      if (worker === undefined || worker.freeCount === 0) continue;
+      candidates += 1;
+      if (best === undefined || worker.loadCount < best.loadCount) best = worker;
+    }
+    this.#nextWorker = (this.#nextWorker + 1) % Math.max(1, workers.length);
+    return best;
+  }
+
+  /** Reserves up to `most` slots, best first. */
+  reserve(most: number): WorkerSession[] {
+    const slots: WorkerSession[] = [];
+    while (slots.length < most) {
+      const worker = this.pick();
+      if (worker === undefined) break;
+      worker.reserve();
+      slots.push(worker);
+    }
+    return slots;
+  }
+
+  /** Up to `most` of its lanes that may have ready jobs, taking turns. */
+  lanesWithBacklog(most: number): Lane[] {
+    const { lanes } = this;
+    const found: Lane[] = [];
+    let step = 0;
+    for (; step < lanes.length && found.length < most; step += 1) {
+      const lane = lanes[(this.#nextLane + step) % lanes.length];
+      if (lane !== undefined && lane.hasBacklog) found.push(lane);
+    }
+    this.#nextLane = (this.#nextLane + step) % Math.max(1, lanes.length);
+    return found;
+  }
+}

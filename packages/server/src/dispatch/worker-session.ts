@@ -1,0 +1,203 @@
+/** One connected worker as this server sees it: its slots and the attempts it holds. */
+import type { JobOptions } from "../domain/check-spec.ts";
+import type { AttemptRef } from "../domain/job.ts";
+import type { LeasedJob } from "../store/job-lease.ts";
+import type { Lane } from "./lanes.ts";
+import type { WorkerGroup } from "./worker-group.ts";
+
+export const STOP_REASONS = [
+  "cancelled",
+  "timed_out",
+  "heartbeat_timed_out",
+  "deadline_exceeded",
+  "stale_lease",
+] as const;
+export type StopReason = (typeof STOP_REASONS)[number];
+
+/** A job on its way down to a worker. */
+export interface JobDelivery {
+  readonly id: string;
+  readonly attempt: number;
+  readonly lane: Lane;
+  readonly input: string;
+  readonly inputContentType: string | undefined;
+  readonly priority: number;
+  readonly maxAttempts: number;
+  readonly failureCount: number;
+  readonly lostCount: number;
+  readonly createdAt: Date;
+  readonly tags: readonly string[];
+  readonly options: JobOptions | undefined;
+  readonly deadlineInMs: number | undefined;
+  readonly isCancelRequested: boolean;
+}
+
+/** What goes down to a worker. */
+export interface WorkerSink {
+  jobs(jobs: readonly JobDelivery[]): void;
+  stop(ref: AttemptRef, reason: StopReason, graceMs: number, message: string): void;
+  /** Ends the stream; the worker keeps its jobs and reconnects. */
+  goodbye(reason: string): void;
+}
+
+/** An attempt that a worker holds. Instants are of this process's monotonic clock. */
+export interface HeldAttempt {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly lane: Lane;
+  readonly maxAttempts: number;
+  readonly failureCount: number;
+  readonly lostCount: number;
+  readonly options: JobOptions | undefined;
+  /** When the job's total deadline passes. */
+  readonly deadlineAtMs: number | undefined;
+  /** When its handler can have started: at delivery, or when a slot became free. */
+  startedAtMs: number | undefined;
+  /** When its handler was last heard of. */
+  heardAtMs: number;
+  isCancelRequested: boolean;
+  /** Told to stop, and when the server ends the attempt itself. */
+  stop: { readonly reason: StopReason; readonly endsAtMs: number } | undefined;
+  logLineCount: number;
+}
+
+export interface WorkerSessionOptions {
+  readonly id: number;
+  readonly instance: string;
+  readonly name: string;
+  readonly slots: number;
+  readonly prefetch: number;
+  readonly leaseMs: number;
+  readonly sink: WorkerSink;
+  readonly nowMs: number;
+}
+
+export class WorkerSession {
+  readonly id: number;
+  readonly instance: string;
+  readonly name: string;
+  readonly slots: number;
+  readonly leaseMs: number;
+  readonly sink: WorkerSink;
+  readonly held = new Map<string, HeldAttempt>();
+  group: WorkerGroup | undefined;
+  isDraining = false;
+  /** Reconciled with the table and allowed to get jobs. */
+  isReady = false;
+  isClosed = false;
+  heardAtMs: number;
+  readonly #capacityMax: number;
+  /** Grows with each reconciliation: what was leased before it is delivered by the next one. */
+  reconcileCount = 0;
+  /** Slots promised to statements under way. */
+  #reservedCount = 0;
+  #startedCount = 0;
+  /** Held behind the slots, in the order the worker will start them. */
+  readonly #waiting = new Set<HeldAttempt>();
+
+  constructor(options: WorkerSessionOptions) {
+    this.id = options.id;
+    this.instance = options.instance;
+    this.name = options.name;
+    this.slots = options.slots;
+    this.leaseMs = options.leaseMs;
+    this.sink = options.sink;
+    this.heardAtMs = options.nowMs;
+    this.#capacityMax = options.slots + options.prefetch;
+  }
+
+  /** Jobs that it can take now. */
+  get freeCount(): number {
+    if (!this.isReady || this.isDraining || this.isClosed) return 0;
+    return Math.max(0, this.#capacityMax - this.held.size - this.#reservedCount);
+  }
+
+  get loadCount(): number {
+    return this.held.size + this.#reservedCount;
+  }
+
+  /** Promises one slot to a statement under way. */
+  reserve(): void {
+    this.#reservedCount += 1;
+    this.#freeChanged(-1);
+  }
+
+  /** Takes the promise of one slot back. */
+  release(): void {
+    this.#reservedCount -= 1;
+    this.#freeChanged(1);
+  }
+
+  /** Books a job as held. The caller has delivered it, or the worker said that it has it. */
+  hold(job: JobDelivery, nowMs: number): HeldAttempt {
+    const held: HeldAttempt = {
+      jobId: job.id,
+      attempt: job.attempt,
+      lane: job.lane,
+      maxAttempts: job.maxAttempts,
+      failureCount: job.failureCount,
+      lostCount: job.lostCount,
+      options: job.options,
+      deadlineAtMs: job.deadlineInMs === undefined ? undefined : nowMs + job.deadlineInMs,
+      startedAtMs: undefined,
+      heardAtMs: nowMs,
+      isCancelRequested: job.isCancelRequested,
+      stop: undefined,
+      logLineCount: 0,
+    };
+    this.held.set(job.id, held);
+    this.#freeChanged(-1);
+    if (this.#startedCount < this.slots) this.#start(held, nowMs);
+    else this.#waiting.add(held);
+    return held;
+  }
+
+  /** The attempt of this fence, if the worker holds it. */
+  find(jobId: string, attempt: number): HeldAttempt | undefined {
+    const held = this.held.get(jobId);
+    return held?.attempt === attempt ? held : undefined;
+  }
+
+  /** Frees the slot of an attempt that is over. @returns an attempt that can have started in its place */
+  letGo(held: HeldAttempt, nowMs: number): HeldAttempt | undefined {
+    if (!this.held.delete(held.jobId)) return undefined;
+    this.#freeChanged(1);
+    if (this.#waiting.delete(held)) return undefined;
+    this.#startedCount -= 1;
+    const [next] = this.#waiting;
+    if (next === undefined) return undefined;
+    this.#waiting.delete(next);
+    this.#start(next, nowMs);
+    return next;
+  }
+
+  #freeChanged(by: number): void {
+    if (this.isReady && !this.isDraining && !this.isClosed) this.group?.freeChanged(by);
+  }
+
+  #start(held: HeldAttempt, nowMs: number): void {
+    this.#startedCount += 1;
+    held.startedAtMs = nowMs;
+    held.heardAtMs = nowMs;
+  }
+}
+
+/** A leased row as a delivery. */
+export function toDelivery(row: LeasedJob, lane: Lane): JobDelivery {
+  return {
+    id: row.id,
+    attempt: row.attempt,
+    lane,
+    input: row.input,
+    inputContentType: row.input_content_type ?? undefined,
+    priority: row.priority,
+    maxAttempts: row.max_attempts,
+    failureCount: row.failure_count,
+    lostCount: row.lost_count,
+    createdAt: row.created_at,
+    tags: row.tags ?? [],
+    options: row.options ?? undefined,
+    deadlineInMs: row.deadline_in_ms ?? undefined,
+    isCancelRequested: row.is_cancel_requested,
+  };
+}

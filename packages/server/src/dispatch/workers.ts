@@ -1,0 +1,230 @@
+/** The workers connected to this server, their groups, and the way jobs are delivered to them. */
+import type { AttemptRef } from "../domain/job.ts";
+import type { Database } from "../store/db.ts";
+import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
+import type { Lane, Lanes } from "./lanes.ts";
+import { patiently } from "./patience.ts";
+import { WorkerGroup } from "./worker-group.ts";
+import {
+  toDelivery,
+  type HeldAttempt,
+  type JobDelivery,
+  type WorkerSession,
+} from "./worker-session.ts";
+
+export interface WorkersOptions {
+  readonly db: Database;
+  readonly lanes: () => Lanes;
+  /** Called when a group has free slots, and maybe jobs to lease for them. */
+  readonly onFree: (group: WorkerGroup) => void;
+  /** Called for each attempt that a worker holds from now on, or that can have started from now on. */
+  readonly onHeld: (session: WorkerSession, held: HeldAttempt) => void;
+  readonly now: () => number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A slot that was promised to a job before the statement that leases it. */
+export interface ReservedSlot {
+  readonly session: WorkerSession;
+  readonly reconcileCount: number;
+}
+
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #byId = new Map<number, WorkerSession>();
+  readonly #groups = new Map<string, WorkerGroup>();
+  readonly #reconciling = new Set<WorkerSession>();
+  readonly #reconcileAgain = new Set<WorkerSession>();
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+  }
+
+  all(): IterableIterator<WorkerSession> {
+    return this.#byId.values();
+  }
+
+  get count(): number {
+    return this.#byId.size;
+  }
+
+  groups(): IterableIterator<WorkerGroup> {
+    return this.#groups.values();
+  }
+
+  byId(id: number): WorkerSession | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Tells the groups of a lane that became known. */
+  addLane(lane: Lane): void {
+    for (const group of this.#groups.values()) {
+      if (group.canRun(lane)) group.addLane(lane);
+    }
+  }
+
+  /**
+   * Takes a worker in: holds what it holds by right, then delivers what the table says it holds but it never got.
+   *
+   * @param presented what the worker says it holds
+   * @param welcome called with those of them that are not its own, before any job is delivered
+   */
+  async join(
+    session: WorkerSession,
+    tasks: readonly string[],
+    queues: readonly string[],
+    presented: readonly AttemptRef[],
+    welcome: (stale: readonly AttemptRef[]) => void,
+  ): Promise<void> {
+    const before = this.#byId.get(session.id);
+    if (before !== undefined) this.leave(before);
+    this.#byId.set(session.id, session);
+    const group = this.#group(tasks, queues);
+    session.group = group;
+    group.workers.push(session);
+
+    const rows = await this.#rows(session);
+    const jobs = await this.#deliveries(rows);
+    const has = new Set(presented.map((ref) => `${ref.jobId} ${ref.attempt}`));
+    const own = new Set(jobs.map((job) => `${job.id} ${job.attempt}`));
+    for (const job of jobs) {
+      if (has.has(`${job.id} ${job.attempt}`)) this.#hold(session, job);
+    }
+    welcome(presented.filter((ref) => !own.has(`${ref.jobId} ${ref.attempt}`)));
+    this.#deliverAll(session, jobs);
+    session.isReady = true;
+    group.recount();
+  }
+
+  /** Forgets a worker whose stream is over. The table still says what it holds. */
+  leave(session: WorkerSession): void {
+    if (session.isClosed) return;
+    session.isClosed = true;
+    if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
+    const { group } = session;
+    if (group === undefined) return;
+    group.workers.splice(group.workers.indexOf(session), 1);
+    group.recount();
+    if (group.workers.length === 0) this.#dropGroup(group);
+  }
+
+  /** Promises a free slot for a lane to a job that is about to be inserted, when nothing waits before it. */
+  reserveFor(lane: Lane): ReservedSlot | undefined {
+    if (lane.hasBacklog) return undefined;
+    for (const group of lane.groups) {
+      if (group.backlogCount > 0) continue;
+      const session = group.pick();
+      if (session === undefined) continue;
+      session.reserve();
+      return { session, reconcileCount: session.reconcileCount };
+    }
+    return undefined;
+  }
+
+  /**
+   * Delivers jobs that were leased for reserved slots, and takes the promises back.
+   *
+   * @param slots in the order of `jobs`
+   */
+  deliver(jobs: readonly (JobDelivery | undefined)[], slots: readonly (ReservedSlot | undefined)[]): void {
+    const bySession = new Map<WorkerSession, JobDelivery[]>();
+    slots.forEach((slot, index) => {
+      if (slot === undefined) return;
+      const { session } = slot;
+      session.release();
+      const job = jobs[index];
+      if (job === undefined) return;
+      if (session.isClosed || !session.isReady || slot.reconcileCount !== session.reconcileCount) {
+        // The worker reconnected or was reconciled meanwhile: the table knows what it should have.
+        this.reconcile(session.id);
+        return;
+      }
+      this.#hold(session, job);
+      const delivered = bySession.get(session);
+      if (delivered === undefined) bySession.set(session, [job]);
+      else delivered.push(job);
+    });
+    for (const [session, delivered] of bySession) session.sink.jobs(delivered);
+  }
+
+  /** Takes promises back whose statement failed; what it may have leased all the same is found and delivered. */
+  unreserve(slots: readonly (ReservedSlot | undefined)[]): void {
+    const ids = new Set<number>();
+    for (const slot of slots) {
+      if (slot === undefined) continue;
+      slot.session.release();
+      ids.add(slot.session.id);
+    }
+    for (const id of ids) this.reconcile(id);
+  }
+
+  /** Delivers what the table says that a worker holds but it was never given. Meanwhile it gets nothing else. */
+  reconcile(workerId: number): void {
+    const session = this.#byId.get(workerId);
+    if (session === undefined) return;
+    if (this.#reconciling.has(session)) {
+      this.#reconcileAgain.add(session);
+      return;
+    }
+    if (!session.isReady) return;
+    this.#reconciling.add(session);
+    session.isReady = false;
+    session.reconcileCount += 1;
+    session.group?.recount();
+    this.#reconcileOnce(session)
+      .catch(this.#options.onError)
+      .finally(() => {
+        session.isReady = !session.isClosed;
+        session.group?.recount();
+        this.#reconciling.delete(session);
+        if (this.#reconcileAgain.delete(session)) this.reconcile(session.id);
+      });
+  }
+
+  async #reconcileOnce(session: WorkerSession): Promise<void> {
+    const jobs = await this.#deliveries(await this.#rows(session));
+    if (!session.isClosed) this.#deliverAll(session, jobs);
+  }
+
+  #rows(session: WorkerSession): Promise<readonly LeasedJob[]> {
+    return patiently(() => jobHeldBy(this.#options.db, session.id), Number.POSITIVE_INFINITY);
+  }
+
+  async #deliveries(rows: readonly LeasedJob[]): Promise<readonly JobDelivery[]> {
+    const laneIds = [...new Set(rows.map((row) => row.lane_id))];
+    const lanes = await this.#options.lanes().resolve(laneIds);
+    const byId = new Map(lanes.map((lane) => [lane.id, lane]));
+    return rows.flatMap((row) => {
+      const lane = byId.get(row.lane_id);
+      return lane === undefined ? [] : [toDelivery(row, lane)];
+    });
+  }
+
+  #deliverAll(session: WorkerSession, jobs: readonly JobDelivery[]): void {
+    const missing = jobs.filter((job) => session.find(job.id, job.attempt) === undefined);
+    for (const job of missing) this.#hold(session, job);
+    if (missing.length > 0) session.sink.jobs(missing);
+  }
+
+  #hold(session: WorkerSession, job: JobDelivery): void {
+    const held = session.hold(job, this.#options.now());
+    this.#options.onHeld(session, held);
+  }
+
+  #group(tasks: readonly string[], queues: readonly string[]): WorkerGroup {
+    const key = JSON.stringify([[...new Set(tasks)].sort(), [...new Set(queues)].sort()]);
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const group = new WorkerGroup(key, tasks, queues, this.#options.onFree);
+    this.#groups.set(key, group);
+    for (const lane of this.#options.lanes().all()) {
+      if (group.canRun(lane)) group.addLane(lane);
+    }
+    return group;
+  }
+
+  #dropGroup(group: WorkerGroup): void {
+    this.#groups.delete(group.key);
+    for (const lane of group.lanes) lane.groups.splice(lane.groups.indexOf(group), 1);
+  }
+}

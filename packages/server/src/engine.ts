@@ -1,0 +1,211 @@
+/**
+ * The engine of one server: the hot path of dispatch/, the loops of services/, and the operations that the doors call,
+ * wired together. It has no door of its own.
+ */
+import type { Logger } from "pino";
+
+import { createOperations } from "./api/create-operations.ts";
+import type { Operations } from "./api/operations.ts";
+import { Intake } from "./dispatch/intake.ts";
+import { Lanes, type Lane } from "./dispatch/lanes.ts";
+import { Leaser } from "./dispatch/leaser.ts";
+import { Notes } from "./dispatch/notes.ts";
+import { Outcomes } from "./dispatch/outcomes.ts";
+import { Stops } from "./dispatch/stops.ts";
+import { Watchers } from "./dispatch/watchers.ts";
+import { WorkerDoor } from "./dispatch/worker-door.ts";
+import { Workers } from "./dispatch/workers.ts";
+import { REAP_INTERVAL_MS, SERVER_RENEW_MS, SLOW_POLL_MS } from "./domain/limits.ts";
+import { ServerLease } from "./services/server-lease.ts";
+import { runEvery } from "./services/loop.ts";
+import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
+import { Promoter } from "./services/promoter.ts";
+import { pruneOnce, type Retention } from "./services/pruner.ts";
+import { reapOnce } from "./services/reaper.ts";
+import { isConnectionError, type Database } from "./store/db.ts";
+import { jobCancelRequested } from "./store/job-lease.ts";
+
+export interface EngineOptions {
+  readonly db: Database;
+  readonly logger: Logger;
+  /** For people, in lists of servers. */
+  readonly name: string;
+  readonly version: string;
+  readonly payloadBytesMax: number;
+  readonly idempotencyMs: number;
+  readonly retention: Retention;
+}
+
+export interface Engine {
+  readonly operations: Operations;
+  readonly workerDoor: WorkerDoor;
+  /** The server's name as workers see it. */
+  readonly serverName: string;
+  /** Id of this server in `operations.serverList()`; another one after its lease was lost. */
+  readonly serverId: () => string;
+  /** Finishes what was taken in, tells workers to go elsewhere, and books the server out. */
+  stop(): Promise<void>;
+}
+
+/** Partitions and retention are looked after so often. */
+const PRUNE_INTERVAL_MS = 10 * 60_000;
+
+/** Starts the engine on a migrated database. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { db, logger } = options;
+  const now = (): number => performance.now();
+  const onError = (error: unknown): void => logFailure(logger, error);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  await pruneOnce(db, options.retention);
+  const lease = await ServerLease.take(db, options, now);
+  const lanes = new Lanes(db, (lane) => workers.addLane(lane));
+  const watchers = new Watchers({ db, lanes, pollMs: SLOW_POLL_MS, onError });
+  const onChanged = (jobIds: readonly string[]): void => watchers.hint(jobIds);
+  const notifier = new Notifier({ db, serverId: () => lease.id, hasOthers: () => lease.hasOthers, onError });
+  const workers: Workers = new Workers({
+    db,
+    lanes: () => lanes,
+    onFree: (group) => leaser.wake(group),
+    onHeld: (_session, held) => stops.watch(held),
+    now,
+    onError,
+  });
+  const leaser: Leaser = new Leaser({ db, lanes, workers, onError, onLeased: onChanged });
+  const onQueued = (queued: Iterable<Lane>): void => {
+    const all = [...queued];
+    leaser.wakeLanes(all);
+    notifier.lanes(all.map((lane) => lane.id));
+  };
+  const onQueuedIds = async (laneIds: readonly number[]): Promise<void> =>
+    onQueued(await lanes.resolve(laneIds));
+  const promoter = new Promoter({ db, onQueued: onQueuedIds, onError });
+  const onScheduled = (dueInMs: number | undefined): void => promoter.wake(dueInMs);
+  const outcomes: Outcomes = new Outcomes({
+    db,
+    lanes,
+    onQueued,
+    onScheduled,
+    onChanged,
+    onStarted: (_session, held) => stops.watch(held),
+    now,
+    random: Math.random,
+    onError,
+  });
+  const stops: Stops = new Stops({ lanes, workers, outcomes, now, onError });
+  const notes = new Notes({ db, onChanged, onError });
+  const intake = new Intake({ ...options, lanes, workers, onQueued, onScheduled, onChanged, onError });
+  const workerDoor = new WorkerDoor({
+    db,
+    lanes,
+    workers,
+    outcomes,
+    stops,
+    notes,
+    serverId: () => lease.id,
+    renewedAgoMs: () => lease.renewedAgoMs,
+    onTasks: (names) => notifier.tasks(names),
+    now,
+  });
+
+  const stopAttempt = (jobId: string, attempt: number, workerId: number, message: string): void => {
+    const session = workers.byId(workerId);
+    if (session === undefined) notifier.stop(jobId, attempt, workerId, message);
+    else stops.cancel(session, jobId, attempt, message);
+  };
+  const onWakeUp = (wakeUp: WakeUp): void => {
+    hearWakeUp(wakeUp).catch(onError);
+  };
+  const hearWakeUp = async (wakeUp: WakeUp): Promise<void> => {
+    if (wakeUp.lanes) leaser.wakeLanes(await lanes.resolve(wakeUp.lanes));
+    if (wakeUp.tasks) await lanes.refreshTasks(wakeUp.tasks);
+    if (wakeUp.isPauseChanged) await pauseChangedHere();
+    for (const [jobId, attempt, workerId, message] of wakeUp.stops ?? []) {
+      const session = workers.byId(workerId);
+      if (session !== undefined) stops.cancel(session, jobId, attempt, message);
+    }
+    watchers.hintEvents();
+  };
+  const pauseChangedHere = async (): Promise<void> => {
+    await lanes.loadPaused();
+    leaser.wakeLanes([...lanes.all()].filter((lane) => lane.hasBacklog));
+  };
+  const pollOnce = async (): Promise<void> => {
+    await pauseChangedHere();
+    await leaser.pollOnce();
+    const held = [...workers.all()].filter((session) => session.held.size > 0).map((session) => session.id);
+    if (held.length === 0) return;
+    for (const row of await jobCancelRequested(db, held)) {
+      stopAttempt(row.id, row.attempt, row.worker_id, "The job was cancelled.");
+    }
+  };
+  const renewAndReapOnce = async (): Promise<void> => {
+    if (!(await lease.renew())) {
+      logger.warn("this server was declared dead; it starts anew and its workers reconnect");
+      workerDoor.dropAll("server_lease_lost");
+      await lease.retake();
+    }
+    await workerDoor.dropSilentOnce();
+    await reapOnce({
+      db,
+      onQueued: onQueuedIds,
+      onChanged,
+      onLost: (worker, jobCount) => logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
+    });
+  };
+
+  await lanes.load();
+  promoter.start();
+  const loops = [
+    runEvery({ signal, intervalMs: Math.min(SERVER_RENEW_MS, REAP_INTERVAL_MS), onError }, renewAndReapOnce),
+    runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, pollOnce),
+    runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () => pruneOnce(db, options.retention)),
+    runListener({
+      db,
+      serverId: () => lease.id,
+      onWakeUp,
+      onConnected: () => void pollOnce().catch(onError),
+      signal,
+      onError,
+    }),
+  ];
+
+  return {
+    operations: createOperations({
+      db,
+      intake,
+      lanes,
+      watchers,
+      stopAttempt,
+      onQueuedIds,
+      onChanged,
+      onPauseChanged: async () => {
+        notifier.pauseChanged();
+        await pauseChangedHere();
+      },
+      onTasks: (names) => notifier.tasks(names),
+      isStopping: () => signal.aborted,
+    }),
+    workerDoor,
+    serverName: options.name,
+    serverId: () => String(lease.id),
+    stop: async () => {
+      stopping.abort();
+      await promoter.stop();
+      await leaser.stop();
+      workerDoor.close("server_shutdown");
+      await watchers.stop();
+      await Promise.all([intake.idle(), outcomes.idle(), notes.idle()]);
+      stops.stop();
+      notifier.close();
+      await Promise.all(loops);
+      await lease.giveUp();
+    },
+  };
+}
+
+function logFailure(logger: Logger, error: unknown): void {
+  if (isConnectionError(error)) logger.warn({ err: error }, "the database is away");
+  else logger.error({ err: error }, "a background pass failed");
+}

@@ -1,0 +1,123 @@
+/** The server from start to stop. Reads as a table of contents. */
+import type pg from "pg";
+import type { Logger } from "pino";
+
+import { createGrpcServer } from "./api/grpc/server.ts";
+import { workerStream } from "./api/grpc/worker-stream.ts";
+import { createHttpApp } from "./api/http.ts";
+import type { Config } from "./config.ts";
+import { startEngine } from "./engine.ts";
+import { AppError } from "./errors.ts";
+import { defaultDataDirectory } from "./postgres/data-directory.ts";
+import { superviseEmbeddedPostgres, type SupervisedPostgres } from "./postgres/supervise.ts";
+import { openDatabase, type Database } from "./store/db.ts";
+import { migrate } from "./store/migrate.ts";
+import { VERSION } from "./version.ts";
+
+/** What is under way when a stop begins may take so long. */
+const SHUTDOWN_MS = 10_000;
+
+export interface RunningServer {
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  /** Data directory of the embedded PostgreSQL; absent with the user's own. */
+  readonly dataDirectory: string | undefined;
+  /** Resolves when the server can not go on and must be stopped. */
+  readonly failed: Promise<AppError>;
+  /** Stops everything in reverse order. */
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Called for each step of a start that takes its time. */
+  readonly onStep?: ((step: string) => void) | undefined;
+}
+
+/** Starts PostgreSQL if it is the embedded one, then the engine, then the doors. @throws AppError */
+export async function startServer({ config, logger, onStep }: StartOptions): Promise<RunningServer> {
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const stopPart of stops.splice(0).reverse()) await stopPart();
+  };
+  try {
+    onStep?.("starting PostgreSQL");
+    const postgres = await startPostgres(config);
+    if (postgres !== undefined) stops.push(() => postgres.stop());
+    const db = openDatabase({
+      connection: postgres?.connection ?? connectionOf(config),
+      connectionsMax: config.databaseConnections,
+      applicationName: `baton ${config.serverName}`.slice(0, 63),
+      onError: (error) => logger.warn({ err: error }, "an idle database connection broke"),
+    });
+    stops.push(() => db.close());
+
+    onStep?.("migrating the schema");
+    await migrateSchema(db, logger);
+
+    onStep?.("starting the engine");
+    const engine = await startEngine({ ...config, name: config.serverName, version: VERSION, db, logger });
+    stops.push(() => engine.stop());
+
+    const { operations } = engine;
+    const grpc = createGrpcServer({
+      operations,
+      workerConnect: workerStream({ ...config, ...engine, logger }),
+      serverId: engine.serverId,
+      logger,
+      payloadBytesMax: config.payloadBytesMax,
+    });
+    const grpcPort = await grpc.listen(`${config.host}:${config.grpcPort}`);
+    stops.push(() => grpc.shutdown(SHUTDOWN_MS));
+    const http = createHttpApp({ operations, version: VERSION, logger, payloadBytesMax: config.payloadBytesMax });
+    stops.push(() => http.close());
+    const httpPort = await listen(http, config);
+
+    logger.info({ httpPort, grpcPort, server: config.serverName }, "ready");
+    return {
+      httpPort,
+      grpcPort,
+      dataDirectory: postgres?.dataDirectory,
+      failed: postgres?.failed ?? new Promise(() => undefined),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startPostgres(
+  config: Config,
+): Promise<(SupervisedPostgres & { readonly dataDirectory: string }) | undefined> {
+  if (config.databaseUrl !== undefined) return undefined;
+  const dataDirectory = config.dataDirectory ?? (await defaultDataDirectory());
+  const postgres = await superviseEmbeddedPostgres({ dataDirectory });
+  return Object.assign(postgres, { dataDirectory });
+}
+
+function connectionOf(config: Config): pg.ClientConfig {
+  return { connectionString: config.databaseUrl };
+}
+
+async function migrateSchema(db: Database, logger: Logger): Promise<void> {
+  await migrate(db, { onApplied: (name) => logger.info({ migration: name }, "migrated") });
+}
+
+async function listen(http: ReturnType<typeof createHttpApp>, config: Config): Promise<number> {
+  try {
+    await http.listen({ host: config.host, port: config.httpPort });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
+    throw new AppError(
+      "address_in_use",
+      `HTTP cannot listen on ${config.host}:${config.httpPort}: another program does. Stop it, or set BATON_HTTP_PORT.`,
+      {},
+      { cause: error },
+    );
+  }
+  const address = http.server.address();
+  if (address === null || typeof address === "string") throw new Error("HTTP listens on no port");
+  return address.port;
+}

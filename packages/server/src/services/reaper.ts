@@ -1,0 +1,44 @@
+/** Takes back what lost workers held, and ends what waited too long. Safe on every server at the same time. */
+import { SWEEP_BATCH_MAX } from "../domain/limits.ts";
+import { expireJobs, reapWorker } from "../operations/sweep.ts";
+import type { Database } from "../store/db.ts";
+import { serverBury } from "../store/worker.ts";
+
+/**
+ * A server that did not renew for so long is declared dead; its workers reconnect elsewhere. Shorter than a worker's
+ * default lease, so that the lease, not this, decides when their jobs run again.
+ */
+export const SERVER_DEAD_MS = 5_000;
+
+/** Lost workers handled by one pass. */
+const WORKERS_PER_PASS = 1_000;
+
+export interface ReapOptions {
+  readonly db: Database;
+  readonly onQueued: (laneIds: readonly number[]) => Promise<void>;
+  readonly onChanged: (jobIds: readonly string[]) => void;
+  readonly onLost: (worker: { readonly id: number; readonly name: string }, jobCount: number) => void;
+}
+
+/** One pass. @returns how many workers were lost and how many jobs expired */
+export async function reapOnce(
+  options: ReapOptions,
+): Promise<{ readonly lostCount: number; readonly expiredCount: number }> {
+  await serverBury(options.db, SERVER_DEAD_MS);
+  let lostCount = 0;
+  for (; lostCount < WORKERS_PER_PASS; lostCount += 1) {
+    const { workers, requeuedLaneIds, jobIds } = await reapWorker(options.db);
+    const [worker] = workers;
+    if (worker === undefined) break;
+    options.onLost(worker, jobIds.length);
+    if (requeuedLaneIds.length > 0) await options.onQueued(requeuedLaneIds);
+    options.onChanged(jobIds);
+  }
+  let expiredCount = 0;
+  for (;;) {
+    const ids = await expireJobs(options.db, SWEEP_BATCH_MAX);
+    expiredCount += ids.length;
+    options.onChanged(ids);
+    if (ids.length < SWEEP_BATCH_MAX) return { lostCount, expiredCount };
+  }
+}

@@ -1,0 +1,209 @@
+/** Statements that bring jobs in. */
+import type { JobOptions } from "../domain/check-spec.ts";
+import type { JobState } from "../domain/job.ts";
+import type { Db } from "./db.ts";
+import { sql } from "./sql.ts";
+
+/** A checked job on its way into the table. */
+export interface NewJob {
+  readonly id: string;
+  readonly laneId: number;
+  readonly priority: number;
+  readonly maxAttempts: number;
+  readonly input: string;
+  /** The worker that has a slot ready for it: then it is inserted as leased. */
+  readonly workerId: number | undefined;
+  /** What few jobs have. */
+  readonly extra: NewJobExtra | undefined;
+}
+
+export interface NewJobExtra {
+  readonly delayMs?: number | undefined;
+  readonly runAt?: Date | undefined;
+  readonly queueTimeoutMs?: number | undefined;
+  readonly deadlineMs?: number | undefined;
+  readonly inputContentType?: string | undefined;
+  readonly uniqueKey?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly options?: JobOptions | undefined;
+}
+
+export interface InsertedJob {
+  readonly id: string;
+  readonly state: JobState;
+}
+
+/**
+ * Inserts jobs: running when they bring a worker and their queue is not paused, scheduled when their start lies ahead,
+ * queued otherwise.
+ *
+ * @returns only the rows whose state is not what the caller could know: scheduled ones, and queued ones that brought a
+ *   worker. With `skipConflicts` all inserted rows; those missing lost to another row's id or unique key.
+ */
+export function jobInsert(
+  db: Db,
+  jobs: readonly NewJob[],
+  skipConflicts: boolean,
+): Promise<readonly InsertedJob[]> {
+  const onConflict = skipConflicts ? sql`on conflict do nothing` : sql``;
+  const surprising = skipConflicts
+    ? sql``
+    : sql`where inserted.state = 'scheduled'
+             or (inserted.state = 'queued' and exists (select from new where new.id = inserted.id and new.worker_id is not null))`;
+  return db.query<InsertedJob>(
+    sql`
+    with new as (
+      select new.*,
+             case when new.extra is null then null
+                  else coalesce((new.extra->>'runAt')::timestamptz,
+                                baton.clock() + (new.extra->>'delayMs')::bigint * interval '1 ms')
+             end as run_at
+        from unnest(
+               ${jobs.map((job) => job.id)}::uuid[],
+               ${jobs.map((job) => job.laneId)}::integer[],
+               ${jobs.map((job) => job.priority)}::smallint[],
+               ${jobs.map((job) => job.maxAttempts)}::integer[],
+               ${jobs.map((job) => job.workerId ?? null)}::bigint[],
+               ${jobs.map((job) => job.input)}::text[],
+               ${jobs.map((job) => (job.extra === undefined ? null : JSON.stringify(job.extra)))}::jsonb[]
+             ) with ordinality as new(id, lane_id, priority, max_attempts, worker_id, input, extra, n)
+    ),
+    paused as (
+      select lane.id
+        from baton.lane
+        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
+       where queue.paused_at is not null
+         and lane.id in (select lane_id from new where worker_id is not null)
+    ),
+    placed as (
+      select new.*,
+             case when new.run_at > baton.clock() then 'scheduled'
+                  when new.worker_id is not null and new.lane_id not in (select id from paused) then 'running'
+                  else 'queued'
+             end::baton.job_state as state
+        from new
+       order by new.n
+    ),
+    inserted as (
+      insert into baton.job
+        (id, lane_id, state, priority, max_attempts, input,
+         attempt, worker_id, leased_at,
+         run_at, start_by, finish_by, input_content_type, unique_key, tags, options)
+      select id, lane_id, state, priority, max_attempts, input,
+             case when state = 'running' then 1 else 0 end,
+             case when state = 'running' then worker_id end,
+             case when state = 'running' then baton.clock() end,
+             case when state = 'scheduled' then run_at end,
+             case when state <> 'running'
+                  then coalesce(run_at, baton.clock()) + (extra->>'queueTimeoutMs')::bigint * interval '1 ms' end,
+             baton.clock() + (extra->>'deadlineMs')::bigint * interval '1 ms',
+             extra->>'inputContentType',
+             extra->>'uniqueKey',
+             case when extra ? 'tags' then array(select jsonb_array_elements_text(extra->'tags')) end,
+             extra->'options'
+        from placed
+      ${onConflict}
+      returning id, lane_id, state, attempt
+    ),
+    told as (
+      insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
+      select baton.event_sequence(state), state, array_agg(id), array_agg(lane_id), array_agg(attempt)
+        from inserted
+       group by state
+    )
+    select inserted.id, inserted.state
+      from inserted
+      ${surprising}`,
+    skipConflicts ? "job_insert_skip" : "job_insert",
+  );
+}
+
+export interface PresentJob {
+  readonly id: string;
+  readonly state: JobState;
+  readonly worker_id: number | null;
+  readonly attempt: number;
+}
+
+/** Of these ids, the live jobs that exist. */
+export function jobPresent(db: Db, ids: readonly string[]): Promise<readonly PresentJob[]> {
+  return db.query<PresentJob>(sql`
+    select id, state, worker_id, attempt from baton.job where id = any(${ids}::uuid[])
+    union all
+    select id, state, worker_id, attempt from baton.job_finished where id = any(${ids}::uuid[])`);
+}
+
+/** The live jobs that hold these unique keys. */
+export function jobByUniqueKey(
+  db: Db,
+  keys: readonly string[],
+): Promise<readonly { readonly id: string; readonly state: JobState; readonly unique_key: string }[]> {
+  return db.query(sql`
+    select id, state, unique_key from baton.job where unique_key = any(${keys}::text[])`);
+}
+
+export interface IdempotencyClaim {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly jobId: string;
+}
+
+export interface HeldKey {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly job_id: string;
+}
+
+/**
+ * Claims keys for new jobs; waits for transactions that claim the same. Keys that expired are claimed anew.
+ *
+ * @param claims distinct keys, sorted, so that two transactions never wait for each other
+ * @returns the claims that were won
+ */
+export function idempotencyClaim(
+  tx: Db,
+  namespaceId: number,
+  claims: readonly IdempotencyClaim[],
+  keepMs: number,
+): Promise<readonly HeldKey[]> {
+  return tx.query<HeldKey>(sql`
+    insert into baton.idempotency (namespace_id, key, fingerprint, job_id, expires_at)
+    select ${namespaceId}::integer, claim.key, claim.fingerprint, claim.job_id,
+           baton.clock() + ${keepMs}::bigint * interval '1 ms'
+      from unnest(
+             ${claims.map((claim) => claim.key)}::text[],
+             ${claims.map((claim) => claim.fingerprint)}::text[],
+             ${claims.map((claim) => claim.jobId)}::uuid[]
+           ) with ordinality as claim(key, fingerprint, job_id, n)
+     order by claim.n
+    on conflict (namespace_id, key) do update
+       set fingerprint = excluded.fingerprint, job_id = excluded.job_id, expires_at = excluded.expires_at
+     where idempotency.expires_at <= baton.clock()
+    returning key, fingerprint, job_id`);
+}
+
+/** Who holds these keys. */
+export function idempotencyHeld(
+  tx: Db,
+  namespaceId: number,
+  keys: readonly string[],
+): Promise<readonly HeldKey[]> {
+  return tx.query<HeldKey>(sql`
+    select key, fingerprint, job_id
+      from baton.idempotency
+     where namespace_id = ${namespaceId} and key = any(${keys}::text[])`);
+}
+
+/** Forgets keys that expired. @returns how many of at most `limit` */
+export async function idempotencyPrune(db: Db, limit: number): Promise<number> {
+  const rows = await db.query(sql`
+    delete from baton.idempotency
+     where (namespace_id, key) in (
+             select namespace_id, key from baton.idempotency
+              where expires_at <= baton.clock()
+              order by expires_at
+              limit ${limit}
+                for update skip locked)
+    returning key`);
+  return rows.length;
+}

@@ -1,0 +1,235 @@
+/** Statements that end attempts. Each is fenced by (job id, attempt): what matches no running row changes nothing. */
+import type { FinalState, JobError, Outcome } from "../domain/job.ts";
+import type { Db } from "./db.ts";
+import { sql, type Statement } from "./sql.ts";
+
+export interface SucceededAttempt {
+  readonly jobId: string;
+  readonly attempt: number;
+  /** JSON text. */
+  readonly result: string | undefined;
+  readonly durationMs: number;
+}
+
+export interface FinishedAttempt {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly state: FinalState;
+  readonly outcome: Outcome;
+  readonly failureCount: number;
+  readonly lostCount: number;
+  readonly error: JobError | undefined;
+  /** Absent when the handler never started. */
+  readonly durationMs: number | undefined;
+}
+
+export interface RescheduledAttempt extends Omit<FinishedAttempt, "state"> {
+  /** 0: queued at once. */
+  readonly delayMs: number;
+}
+
+export interface AttemptKey {
+  readonly id: string;
+  readonly attempt: number;
+}
+
+const tellFinished = sql`
+      insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
+      select baton.event_sequence(state), state, array_agg(id), array_agg(lane_id), array_agg(attempt)
+        from gone
+       group by state`;
+
+const unmatched = sql`
+    select ended.id, ended.attempt
+      from ended
+     where not exists (select from gone where gone.id = ended.id)`;
+
+/**
+ * Moves jobs whose attempt succeeded to the finished ones.
+ *
+ * @returns the fences that matched nothing
+ */
+export function jobSucceed(
+  db: Db,
+  attempts: readonly SucceededAttempt[],
+): Promise<readonly AttemptKey[]> {
+  return db.query<AttemptKey>(
+    sql`
+    with ended as (
+      select * from unnest(
+        ${attempts.map((attempt) => attempt.jobId)}::uuid[],
+        ${attempts.map((attempt) => attempt.attempt)}::integer[],
+        ${attempts.map((attempt) => attempt.result ?? null)}::text[],
+        ${attempts.map((attempt) => attempt.durationMs)}::integer[]
+      ) as ended(id, attempt, result, duration_ms)
+    ),
+    gone as (
+      delete from baton.job
+       using ended
+       where job.id = ended.id and job.attempt = ended.attempt and job.state = 'running'
+      returning job.id, job.created_at, job.leased_at, job.finish_by, job.cancel_requested_at, job.worker_id, job.lane_id,
+                job.attempt, job.max_attempts, job.failure_count, job.lost_count, job.priority, job.input,
+                job.input_content_type, job.unique_key, job.cancel_reason, job.tags, job.options, job.progress, job.error,
+                'succeeded'::baton.job_state as state, ended.result, ended.duration_ms
+    ),
+    moved as (
+      insert into baton.job_ended
+        (id, created_at, leased_at, started_at, finish_by, cancel_requested_at, worker_id, lane_id,
+         attempt, max_attempts, failure_count, lost_count, priority, input,
+         input_content_type, unique_key, cancel_reason, tags, options, progress, error,
+         state, outcome, result)
+      select id, created_at, leased_at, greatest(leased_at, baton.clock() - duration_ms * interval '1 ms'),
+             finish_by, cancel_requested_at, worker_id, lane_id,
+             attempt, max_attempts, failure_count, lost_count, priority, input,
+             input_content_type, unique_key, cancel_reason, tags, options, progress, error,
+             state, 'succeeded', result
+        from gone
+    ),
+    told as (${tellFinished})
+    ${unmatched}`,
+    "job_succeed",
+  );
+}
+
+/**
+ * Moves jobs that end otherwise (dead, cancelled) to the finished ones.
+ *
+ * @returns the fences that matched nothing
+ */
+export function jobFinish(
+  db: Db,
+  attempts: readonly FinishedAttempt[],
+): Promise<readonly AttemptKey[]> {
+  return db.query<AttemptKey>(sql`
+    with ended as (
+      select * from unnest(
+        ${attempts.map((attempt) => attempt.jobId)}::uuid[],
+        ${attempts.map((attempt) => attempt.attempt)}::integer[],
+        ${attempts.map((attempt) => attempt.state)}::baton.job_state[],
+        ${attempts.map((attempt) => attempt.outcome)}::baton.outcome[],
+        ${attempts.map((attempt) => attempt.failureCount)}::integer[],
+        ${attempts.map((attempt) => attempt.lostCount)}::integer[],
+        ${attempts.map((attempt) => attempt.durationMs ?? null)}::integer[],
+        ${attempts.map((attempt) => errorJson(attempt.error))}::json[]
+      ) as ended(id, attempt, state, outcome, failure_count, lost_count, duration_ms, error)
+    ),
+    gone as (
+      delete from baton.job
+       using ended
+       where job.id = ended.id and job.attempt = ended.attempt and job.state = 'running'
+      returning job.id, job.created_at, job.leased_at, job.finish_by, job.cancel_requested_at, job.worker_id, job.lane_id,
+                job.attempt, job.max_attempts, job.priority, job.input,
+                job.input_content_type, job.unique_key, job.cancel_reason, job.tags, job.options, job.progress,
+                ended.state, ended.outcome, ended.failure_count, ended.lost_count, ended.duration_ms,
+                coalesce(ended.error, job.error) as error
+    ),
+    moved as (
+      insert into baton.job_finished
+        (id, created_at, leased_at, started_at, finish_by, cancel_requested_at, worker_id, lane_id,
+         attempt, max_attempts, priority, input,
+         input_content_type, unique_key, cancel_reason, tags, options, progress,
+         state, outcome, failure_count, lost_count, error)
+      select id, created_at, leased_at, greatest(leased_at, baton.clock() - duration_ms * interval '1 ms'),
+             finish_by, cancel_requested_at, worker_id, lane_id,
+             attempt, max_attempts, priority, input,
+             input_content_type, unique_key, cancel_reason, tags, options, progress,
+             state, outcome, failure_count, lost_count, error
+        from gone
+    ),
+    told as (${tellFinished})
+    ${unmatched}`);
+}
+
+export interface RescheduleResult extends AttemptKey {
+  /** True when the fence matched nothing. */
+  readonly is_stale: boolean;
+  readonly lane_id: number | null;
+}
+
+/**
+ * Ends attempts whose jobs will be tried again, and keeps the attempts.
+ *
+ * @returns every attempt given, with its lane when the job was moved
+ */
+export function jobReschedule(
+  db: Db,
+  attempts: readonly RescheduledAttempt[],
+): Promise<readonly RescheduleResult[]> {
+  return db.query<RescheduleResult>(sql`
+    with ended as (
+      select * from unnest(
+        ${attempts.map((attempt) => attempt.jobId)}::uuid[],
+        ${attempts.map((attempt) => attempt.attempt)}::integer[],
+        ${attempts.map((attempt) => attempt.outcome)}::baton.outcome[],
+        ${attempts.map((attempt) => attempt.delayMs)}::bigint[],
+        ${attempts.map((attempt) => attempt.failureCount)}::integer[],
+        ${attempts.map((attempt) => attempt.lostCount)}::integer[],
+        ${attempts.map((attempt) => attempt.durationMs ?? null)}::integer[],
+        ${attempts.map((attempt) => errorJson(attempt.error))}::json[]
+      ) as ended(id, attempt, outcome, delay_ms, failure_count, lost_count, duration_ms, error)
+    ),
+    -- The old row, read under its lock: RETURNING of an update shows only the new one before PostgreSQL 18.
+    held as (
+      select job.id, job.attempt, job.worker_id, job.leased_at, job.lane_id
+        from baton.job
+        join ended on job.id = ended.id and job.attempt = ended.attempt
+       where job.state = 'running'
+       order by job.id
+         for update of job
+    ),
+    moved as (${moveBack})
+    , kept as (
+      insert into baton.attempt (job_id, attempt, outcome, worker_id, leased_at, started_at, error)
+      select held.id, held.attempt, ended.outcome, held.worker_id, held.leased_at,
+             greatest(held.leased_at, baton.clock() - ended.duration_ms * interval '1 ms'), ended.error
+        from held
+        join ended using (id)
+        join moved using (id)
+    ),
+    told as (
+      insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
+      select baton.event_sequence(state), state, array_agg(id), array_agg(lane_id), array_agg(attempt)
+        from moved
+       group by state
+    )
+    select ended.id, ended.attempt, moved.id is null as is_stale, moved.lane_id
+      from ended
+      left join moved using (id)`);
+}
+
+const moveBack: Statement = sql`
+      update baton.job
+         set state = case when ended.delay_ms > 0 then 'scheduled' else 'queued' end::baton.job_state,
+             run_at = case when ended.delay_ms > 0 then baton.clock() + ended.delay_ms * interval '1 ms' end,
+             worker_id = null, leased_at = null, progress = null,
+             failure_count = ended.failure_count, lost_count = ended.lost_count,
+             error = coalesce(ended.error, job.error)
+        from ended
+        join held using (id)
+       where job.id = held.id
+      returning job.id, job.state, job.lane_id, job.attempt`;
+
+/**
+ * Tells which of these fences stand as ended in the books: the outcome was recorded before, the caller just repeats it.
+ */
+export function attemptRecorded(
+  db: Db,
+  keys: readonly AttemptKey[],
+): Promise<readonly AttemptKey[]> {
+  return db.query<AttemptKey>(sql`
+    with key as (
+      select * from unnest(
+        ${keys.map((key) => key.id)}::uuid[], ${keys.map((key) => key.attempt)}::integer[]
+      ) as key(id, attempt)
+    )
+    select key.id, key.attempt
+      from key
+     where exists (select from baton.job_finished as job
+                    where job.id = key.id and job.attempt = key.attempt and job.outcome <> 'lost')
+        or exists (select from baton.attempt
+                    where attempt.job_id = key.id and attempt.attempt = key.attempt and attempt.outcome <> 'lost')`);
+}
+
+function errorJson(error: JobError | undefined): string | null {
+  return error === undefined ? null : JSON.stringify(error);
+}

@@ -1,0 +1,202 @@
+/**
+ * Statements that give jobs to workers and follow them.
+ *
+ * The lease protocol. A job is leased by setting it running with the id of a worker and the next attempt number; the pair
+ * (job id, attempt) is the fence of every later write. Rows carry no expiry: the row names its worker, the worker's row
+ * names its server, and the server renews its own row each second. A worker's lease is over when it has been detached for
+ * longer than its lease, or when its server has not renewed for that long; then the reaper takes all its jobs back in one
+ * transaction and marks the worker gone. A worker that reconnects before that, to any server, changes one row, its own,
+ * and keeps every job it holds. A server that finds itself declared dead (its renewal matches no row) drops its workers,
+ * which connect anew.
+ */
+import type { JobOptions } from "../domain/check-spec.ts";
+import type { Db } from "./db.ts";
+import { sql } from "./sql.ts";
+
+/** A job as handed to a worker. */
+export interface LeasedJob {
+  readonly id: string;
+  readonly attempt: number;
+  readonly worker_id: number;
+  readonly lane_id: number;
+  readonly input: string;
+  readonly input_content_type: string | null;
+  readonly priority: number;
+  readonly max_attempts: number;
+  readonly failure_count: number;
+  readonly lost_count: number;
+  readonly created_at: Date;
+  readonly tags: readonly string[] | null;
+  readonly options: JobOptions | null;
+  /** Milliseconds from now. */
+  readonly deadline_in_ms: number | null;
+  readonly is_cancel_requested: boolean;
+}
+
+const leasedColumns = sql`
+    job.id, job.attempt, job.worker_id, job.lane_id, job.input, job.input_content_type, job.priority, job.max_attempts,
+    job.failure_count, job.lost_count, job.created_at, job.tags, job.options,
+    (extract(epoch from job.finish_by - baton.clock()) * 1000)::float8 as deadline_in_ms,
+    job.cancel_requested_at is not null as is_cancel_requested`;
+
+/**
+ * Leases ready jobs, highest priority first, then in queue order, one for each entry of `workerIds`.
+ * Rows that another server is leasing are passed over. Paused queues are left alone.
+ *
+ * @param laneIds where to look
+ * @param workerIds one entry a free slot, best slot first
+ */
+export function jobLease(
+  db: Db,
+  laneIds: readonly number[],
+  workerIds: readonly number[],
+): Promise<readonly LeasedJob[]> {
+  return db.query<LeasedJob>(
+    sql`
+    with slot as (
+      select slot.worker_id, slot.n
+        from unnest(${workerIds}::bigint[]) with ordinality as slot(worker_id, n)
+    ),
+    open_lane as (
+      select lane.id
+        from baton.lane
+        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
+       where lane.id = any(${laneIds}::integer[])
+         and queue.paused_at is null
+    ),
+    -- Materialized: as an inlined subquery it could run again for each joined row, and lock more than its limit.
+    candidate as materialized (
+      select ready.id, ready.priority, ready.queue_position
+        from open_lane
+       cross join lateral (
+               select job.id, job.priority, job.queue_position
+                 from baton.job
+                where job.lane_id = open_lane.id
+                  and job.state = 'queued'
+                order by job.priority desc, job.queue_position
+                limit ${workerIds.length}
+                  for update skip locked
+             ) as ready
+       order by ready.priority desc, ready.queue_position
+       limit ${workerIds.length}
+    ),
+    numbered as (
+      select id, row_number() over (order by priority desc, queue_position) as n
+        from candidate
+    ),
+    leased as (
+      update baton.job
+         set state = 'running', attempt = job.attempt + 1, worker_id = slot.worker_id, leased_at = baton.clock(),
+             start_by = null
+        from numbered
+        join slot using (n)
+       where job.id = numbered.id
+      returning ${leasedColumns}, numbered.n
+    ),
+    told as (
+      insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
+      select baton.event_sequence('running'), 'running', array_agg(id), array_agg(lane_id), array_agg(attempt)
+        from leased
+      having count(*) > 0
+    )
+    select * from leased order by n`,
+    "job_lease",
+  );
+}
+
+/** The jobs that a worker holds. */
+export function jobHeldBy(db: Db, workerId: number): Promise<readonly LeasedJob[]> {
+  return db.query<LeasedJob>(sql`
+    select ${leasedColumns}
+      from baton.job
+     where job.worker_id = ${workerId} and job.state = 'running'
+     order by job.leased_at, job.id`);
+}
+
+/** The running job of this fence, or none. */
+export function jobRunning(
+  db: Db,
+  jobId: string,
+  attempt: number,
+): Promise<readonly LeasedJob[]> {
+  return db.query<LeasedJob>(sql`
+    select ${leasedColumns}
+      from baton.job
+     where job.id = ${jobId} and job.attempt = ${attempt} and job.state = 'running'`);
+}
+
+/** Of these workers, the running attempts that should stop: for cancels whose notice was lost. */
+export function jobCancelRequested(
+  db: Db,
+  workerIds: readonly number[],
+): Promise<readonly { readonly id: string; readonly attempt: number; readonly worker_id: number }[]> {
+  return db.query(sql`
+    select id, attempt, worker_id
+      from baton.job
+     where worker_id = any(${workerIds}::bigint[])
+       and state = 'running'
+       and cancel_requested_at is not null`);
+}
+
+/** Lanes that have ready jobs, found by skipping through the ready index: costs one probe a lane, not one a job. */
+export function laneReady(db: Db): Promise<readonly { readonly lane_id: number }[]> {
+  return db.query(
+    sql`
+    with recursive ready as (
+      (select lane_id from baton.job where state = 'queued' order by lane_id limit 1)
+      union all
+      select (select job.lane_id
+                from baton.job
+               where job.state = 'queued' and job.lane_id > ready.lane_id
+               order by job.lane_id
+               limit 1)
+        from ready
+       where ready.lane_id is not null
+    )
+    select lane_id from ready where lane_id is not null`,
+    "lane_ready",
+  );
+}
+
+export interface ProgressReport {
+  readonly jobId: string;
+  readonly attempt: number;
+  /** JSON text. */
+  readonly value: string;
+}
+
+/** Keeps the latest progress of running attempts. @param reports distinct jobs */
+export async function jobProgress(db: Db, reports: readonly ProgressReport[]): Promise<void> {
+  await db.query(sql`
+    update baton.job
+       set progress = report.value
+      from unnest(
+             ${reports.map((report) => report.jobId)}::uuid[],
+             ${reports.map((report) => report.attempt)}::integer[],
+             ${reports.map((report) => report.value)}::json[]
+           ) as report(id, attempt, value)
+     where job.id = report.id and job.attempt = report.attempt and job.state = 'running'`);
+}
+
+export interface NewLogLine extends Readonly<Record<"jobId" | "level" | "message", string>> {
+  readonly attempt: number;
+  readonly at: Date;
+  /** JSON object as text. */
+  readonly fields: string | undefined;
+}
+
+/** Appends log lines in the order given. */
+export async function logAppend(db: Db, lines: readonly NewLogLine[]): Promise<void> {
+  await db.query(sql`
+    insert into baton.log_line (job_id, attempt, at, level, message, fields)
+    select line.job_id, line.attempt, line.at, line.level, line.message, line.fields
+      from unnest(
+             ${lines.map((line) => line.jobId)}::uuid[],
+             ${lines.map((line) => line.attempt)}::integer[],
+             ${lines.map((line) => line.at)}::timestamptz[],
+             ${lines.map((line) => line.level)}::text[],
+             ${lines.map((line) => line.message)}::text[],
+             ${lines.map((line) => line.fields ?? null)}::json[]
+           ) with ordinality as line(job_id, attempt, at, level, message, fields, n)
+     order by line.n`);
+}
