@@ -1,0 +1,181 @@
+/** Bulk without an end: a client stream of batches, as fast as the server takes them. */
+import { once } from "node:events";
+
+import type { ClientWritableStream } from "@grpc/grpc-js";
+
+import type { Connection } from "./connection.ts";
+import { BatonError } from "./errors.ts";
+import type {
+  JobServiceClient,
+  JobSpec,
+  SubmitManyRequest,
+  SubmitStreamResponse,
+} from "./gen/baton/v1/job.ts";
+import { toJobSpec } from "./job-spec.ts";
+import type { JobRequest } from "./job-spec.ts";
+import { STREAM_BATCH_BYTES_MAX, STREAM_BATCH_JOBS_MAX } from "./limits.ts";
+import { isServiceError, toBatonError } from "./rpc-error.ts";
+
+export interface SubmitStreamOptions {
+  /** Called after each batch that was handed to the connection. */
+  readonly onProgress?: ((progress: SubmitStreamProgress) => void) | undefined;
+  /** Jobs in one batch, 1 to 1,000. A batch is accepted or refused whole. @default 1,000 */
+  readonly batchJobs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SubmitStreamProgress {
+  readonly sentCount: number;
+  readonly sentBatchCount: number;
+}
+
+export interface SubmitStreamResult {
+  readonly acceptedCount: number;
+  /** Of the accepted ones: led to an earlier job by an idempotency key or a unique key. */
+  readonly duplicateCount: number;
+  /** The first 100. */
+  readonly refused: readonly RefusedBatch[];
+  readonly refusedBatchCount: number;
+}
+
+export interface RefusedBatch {
+  /** Position of its first job in the stream, from 0. */
+  readonly firstJobIndex: number;
+  readonly jobCount: number;
+  readonly error: BatonError;
+}
+
+/**
+ * Submits what the iterable yields. Nothing is kept but the batch being filled: the iterable is asked for more only when
+ * the connection has taken what there was.
+ *
+ * @throws BatonError invalid_input, invalid_argument (of one request, `details.index`; batches before it are accepted,
+ *   see `details.acceptedCount`), connection_failed (complete batches may have been accepted: give jobs idempotency keys
+ *   to repeat the stream safely); whatever the iterable throws; the signal's reason when it aborts
+ */
+export async function submitStream(
+  to: { readonly connection: Connection; readonly jobs: JobServiceClient },
+  requests: AsyncIterable<JobRequest> | Iterable<JobRequest>,
+  options: SubmitStreamOptions,
+): Promise<SubmitStreamResult> {
+  checkBatchJobs(options.batchJobs);
+  options.signal?.throwIfAborted();
+  const stream = openStream(to);
+  const onAbort = () => stream.call.cancel();
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const sizes: number[] = [];
+  try {
+    await sendAll(stream, requests, options, sizes);
+    stream.call.end();
+    return toResult(await stream.answer, sizes);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw await withAccepted(stream, error, to.connection.address);
+  } finally {
+    options.signal?.removeEventListener("abort", onAbort);
+    stream.call.cancel();
+  }
+}
+
+function checkBatchJobs(batchJobs: number | undefined): void {
+  if (batchJobs === undefined) return;
+  if (Number.isInteger(batchJobs) && batchJobs >= 1 && batchJobs <= STREAM_BATCH_JOBS_MAX) return;
+  throw new BatonError(
+    "invalid_argument",
+    `batchJobs must be an integer of 1 to ${STREAM_BATCH_JOBS_MAX}, got ${String(batchJobs)}`,
+  );
+}
+
+interface OpenStream {
+  readonly call: ClientWritableStream<SubmitManyRequest>;
+  /** Rejects when the stream breaks. */
+  readonly answer: Promise<SubmitStreamResponse>;
+  /** Aborted as soon as the answer is there, also in the middle of the stream. */
+  readonly answered: AbortSignal;
+}
+
+function openStream(to: {
+  readonly connection: Connection;
+  readonly jobs: JobServiceClient;
+}): OpenStream {
+  const answered = new AbortController();
+  const { promise, resolve, reject } = Promise.withResolvers<SubmitStreamResponse>();
+  const call = to.jobs.submitStream(to.connection.metadata(), (error, response) => {
+    if (error === null) resolve(response);
+    else reject(error);
+    answered.abort();
+  });
+  call.on("error", () => undefined);
+  // Its rejection is awaited later, or not at all when the iterable fails first.
+  promise.catch(() => undefined);
+  return { call, answer: promise, answered: answered.signal };
+}
+
+async function sendAll(
+  stream: OpenStream,
+  requests: AsyncIterable<JobRequest> | Iterable<JobRequest>,
+  options: SubmitStreamOptions,
+  sizes: number[],
+): Promise<void> {
+  const batchJobsMax = options.batchJobs ?? STREAM_BATCH_JOBS_MAX;
+  let batch: JobSpec[] = [];
+  let batchBytes = 0;
+  let index = 0;
+  const send = async () => {
+    await write(stream, { jobs: batch });
+    sizes.push(batch.length);
+    batch = [];
+    batchBytes = 0;
+    options.onProgress?.({ sentCount: index, sentBatchCount: sizes.length });
+  };
+  for await (const request of requests) {
+    const spec = await toJobSpec(request, { index });
+    const isFull =
+      batch.length >= batchJobsMax || batchBytes + spec.input.length > STREAM_BATCH_BYTES_MAX;
+    if (batch.length > 0 && isFull) await send();
+    batch.push(spec);
+    batchBytes += spec.input.length;
+    index += 1;
+  }
+  if (batch.length > 0) await send();
+}
+
+/** Hands one batch over and waits while the connection is full. */
+async function write(stream: OpenStream, message: SubmitManyRequest): Promise<void> {
+  if (stream.answered.aborted) {
+    await stream.answer;
+    throw new BatonError("internal", "the server answered before the stream had ended");
+  }
+  if (stream.call.write(message)) return;
+  // An answer in the middle means that nobody will read on; the next write, or the end, reports it.
+  await once(stream.call, "drain", { signal: stream.answered }).catch(() => undefined);
+}
+
+/** After a fault on this side: ends the stream properly, so that the error can say what was accepted. */
+async function withAccepted(stream: OpenStream, error: unknown, address: string): Promise<unknown> {
+  if (isServiceError(error)) return toBatonError(error, address);
+  stream.call.end();
+  const response = await stream.answer.catch(() => undefined);
+  if (!(error instanceof BatonError)) return error;
+  const details = { ...error.details, acceptedCount: response?.acceptedCount };
+  return new BatonError(error.code, error.message, details, { cause: error.cause });
+}
+
+function toResult(response: SubmitStreamResponse, sizes: readonly number[]): SubmitStreamResult {
+  return {
+    acceptedCount: response.acceptedCount,
+    duplicateCount: response.duplicateCount,
+    refused: response.refused.map((batch) => ({
+      firstJobIndex: sizes.slice(0, batch.index).reduce((sum, size) => sum + size, 0),
+      jobCount: sizes[batch.index] ?? 0,
+      error: new BatonError(batch.code, batch.message, parseDetails(batch.details)),
+    })),
+    refusedBatchCount: response.refusedBatchCount,
+  };
+}
+
+function parseDetails(bytes: Buffer): Readonly<Record<string, unknown>> {
+  if (bytes.length === 0) return {};
+  const details: unknown = JSON.parse(bytes.toString("utf8"));
+  return typeof details === "object" && details !== null ? { ...details } : { details };
+}

@@ -1,0 +1,180 @@
+/** One stream to one server: from Hello to its end. It knows the protocol's order and beat, and nothing of jobs. */
+import type { ClientDuplexStream } from "@grpc/grpc-js";
+
+import type { Connection } from "../connection.ts";
+import { BatonError } from "../errors.ts";
+import { WorkerServiceClient } from "../gen/baton/v1/worker.ts";
+import type {
+  Hello,
+  LeasedJob,
+  OutcomesAck,
+  ServerMessage,
+  StopAttempt,
+  Welcome,
+  WorkerMessage,
+} from "../gen/baton/v1/worker.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  HEALTHY_SESSION_MS,
+  SILENT_HEARTBEATS_MAX,
+  WELCOME_TIMEOUT_MS,
+} from "../limits.ts";
+import type { Clock } from "./clock.ts";
+
+/** What a session tells its worker. Nothing comes after `onEnd`. */
+export interface SessionEvents {
+  readonly onWelcome: (welcome: Welcome) => void;
+  /** The server has answered something that was sent at `sentAt`: the lease lasts `leaseMs` from there. */
+  readonly onContact: (sentAt: number, leaseMs: number) => void;
+  readonly onJobs: (jobs: readonly LeasedJob[]) => void;
+  readonly onAck: (ack: OutcomesAck) => void;
+  readonly onStop: (attempts: readonly StopAttempt[]) => void;
+  /** There is room to write again. */
+  readonly onWritable: () => void;
+  readonly onEnd: (end: SessionEnd) => void;
+}
+
+export interface SessionEnd {
+  /** Absent when the stream was closed in order. */
+  readonly error: unknown;
+  /** Whether it was welcomed and stood for a while: the next failure is a new one. */
+  readonly wasHealthy: boolean;
+}
+
+export class Session {
+  readonly #client: WorkerServiceClient;
+  readonly #call: ClientDuplexStream<WorkerMessage, ServerMessage>;
+  readonly #clock: Clock;
+  readonly #events: SessionEvents;
+  readonly #helloSentAt: number;
+  #isWelcomed = false;
+  #isClosing = false;
+  #isEnded = false;
+  #heartbeatSequence = 0;
+  #heartbeatIntervalMs = 0;
+  /** When each unanswered heartbeat was sent; at most {@link SILENT_HEARTBEATS_MAX} and one more. */
+  readonly #unanswered = new Map<number, number>();
+  #cancelTimer: () => void;
+
+  /** Opens the stream and says hello. A channel of its own: its back-off is the worker's, and its address is fresh. */
+  constructor(connection: Connection, hello: Hello, clock: Clock, events: SessionEvents) {
+    this.#clock = clock;
+    this.#events = events;
+    this.#client = new WorkerServiceClient(connection.address, connection.credentials, {
+      ...connection.channelOptions,
+      "grpc.use_local_subchannel_pool": 1,
+    });
+    this.#call = this.#client.connect(connection.metadata());
+    this.#call.on("data", (message: ServerMessage) => this.#receive(message));
+    this.#call.on("drain", () => this.#events.onWritable());
+    this.#call.on("error", (error) => this.#end(error));
+    this.#call.on("end", () => this.#end(undefined));
+    this.#helloSentAt = clock.now();
+    this.#call.write({ message: { $case: "hello", value: hello } });
+    this.#cancelTimer = clock.after(WELCOME_TIMEOUT_MS, () => {
+      this.abort(`the server did not welcome the worker within ${WELCOME_TIMEOUT_MS} ms`);
+    });
+  }
+
+  /** Whether the next message would go out without piling up. */
+  get isWritable(): boolean {
+    return this.#isWelcomed && !this.#isClosing && !this.#isEnded && !this.#call.writableNeedDrain;
+  }
+
+  /** Sends one message; nothing is sent on a stream that has ended or is being closed. */
+  write(message: NonNullable<WorkerMessage["message"]>): void {
+    if (!this.#isEnded && !this.#isClosing) this.#call.write({ message });
+  }
+
+  /** Closes this side; the server closes the other when it has read everything. */
+  close(): void {
+    if (this.#isEnded || this.#isClosing) return;
+    this.#isClosing = true;
+    this.#call.end();
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#end(undefined));
+  }
+
+  /** Gives the stream up at once. */
+  abort(reason: string): void {
+    this.#end(new BatonError("connection_failed", reason));
+  }
+
+  #receive({ message }: ServerMessage): void {
+    if (this.#isEnded || this.#isClosing || message === undefined) return;
+    if (!this.#isWelcomed && message.$case !== "welcome") {
+      this.abort(`the server's first message was ${message.$case}, expected welcome`);
+      return;
+    }
+    switch (message.$case) {
+      case "welcome":
+        return this.#welcome(message.value);
+      case "jobs":
+        return this.#events.onJobs(message.value.jobs);
+      case "outcomesAck":
+        return this.#events.onAck(message.value);
+      case "stop":
+        return this.#events.onStop(message.value.attempts);
+      case "heartbeatAck":
+        return this.#answered(message.value.sequence, message.value.leaseMs);
+      case "goodbye":
+        // The server ends the stream next; until then nothing changes.
+        return undefined;
+    }
+  }
+
+  #welcome(welcome: Welcome): void {
+    if (this.#isWelcomed) return;
+    this.#isWelcomed = true;
+    this.#cancelTimer();
+    this.#heartbeatIntervalMs = Math.max(1, welcome.heartbeatIntervalMs || welcome.leaseMs / 4);
+    this.#cancelTimer = this.#clock.after(this.#heartbeatIntervalMs, () => this.#beat());
+    this.#events.onContact(this.#helloSentAt, welcome.leaseMs);
+    this.#events.onWelcome(welcome);
+  }
+
+  #beat(): void {
+    if (this.#unanswered.size >= SILENT_HEARTBEATS_MAX) {
+      // A handler may have blocked the process: what came in meanwhile is read before the stream is called dead.
+      setImmediate(() => this.#checkSilence());
+    } else {
+      this.#sendHeartbeat();
+    }
+  }
+
+  #checkSilence(): void {
+    if (this.#isEnded || this.#isClosing) return;
+    if (this.#unanswered.size >= SILENT_HEARTBEATS_MAX) {
+      this.abort(`the server has left ${this.#unanswered.size} heartbeats unanswered`);
+    } else {
+      this.#sendHeartbeat();
+    }
+  }
+
+  #sendHeartbeat(): void {
+    this.#heartbeatSequence += 1;
+    this.#unanswered.set(this.#heartbeatSequence, this.#clock.now());
+    this.write({ $case: "heartbeat", value: { sequence: this.#heartbeatSequence } });
+    this.#cancelTimer = this.#clock.after(this.#heartbeatIntervalMs, () => this.#beat());
+  }
+
+  #answered(sequence: number, leaseMs: number): void {
+    const sentAt = this.#unanswered.get(sequence);
+    if (sentAt === undefined) return;
+    for (const earlier of this.#unanswered.keys()) {
+      if (earlier <= sequence) this.#unanswered.delete(earlier);
+    }
+    this.#events.onContact(sentAt, leaseMs);
+  }
+
+  #end(error: unknown): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#cancelTimer();
+    this.#call.cancel();
+    this.#client.close();
+    const stoodMs = this.#clock.now() - this.#helloSentAt;
+    const wasHealthy = this.#isWelcomed && stoodMs >= HEALTHY_SESSION_MS;
+    this.#events.onEnd({ error, wasHealthy });
+  }
+}
