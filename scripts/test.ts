@@ -11,7 +11,7 @@ import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { finished } from "node:stream/promises";
-import { run } from "node:test";
+import { run, type TestsStream } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
 
@@ -26,14 +26,19 @@ const PATTERNS = [
   "packages/*/test/**/*.test.ts",
   "packages/*/src/**/*.test.ts",
 ];
-const FILE_TIMEOUT_MS = 3 * 60_000;
-const TORTURE_FILE_TIMEOUT_MS = 30 * 60_000;
+/** How long one test, one file and the whole run may take; hung tests must not hold a build for ever. */
+const TIMEOUTS_MS = {
+  usual: { test: 120_000, file: 150_000, run: 12 * 60_000 },
+  torture: { test: 30 * 60_000, file: 31 * 60_000, run: 120 * 60_000 },
+};
 const EXIT_INTERRUPTED = 130;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { name: { type: "string", multiple: true }, torture: { type: "boolean" } },
 });
+
+const timeoutsMs = TIMEOUTS_MS[options.torture === true ? "torture" : "usual"];
 
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -58,7 +63,7 @@ function chooseFiles(parts: readonly string[], withTorture: boolean): readonly s
 }
 
 async function runWithPostgres(chosen: readonly string[]): Promise<number> {
-  if (process.env[TEST_POSTGRES] !== undefined) return await runFiles(chosen);
+  if (process.env[TEST_POSTGRES] !== undefined) return runFiles(chosen);
   const holder = fork(join(ROOT, "scripts/test-postgres.ts"), { detached: true });
   const exit = once(holder, "exit");
   const answer: unknown[] = await Promise.race([once(holder, "message"), exit]);
@@ -78,25 +83,17 @@ async function runWithPostgres(chosen: readonly string[]): Promise<number> {
 /** Runs the files and reports them; returns the exit code. */
 async function runFiles(chosen: readonly string[]): Promise<number> {
   if (interrupt.signal.aborted) return EXIT_INTERRUPTED;
-  let testCount = 0;
-  let hasFailed = false;
+  const deadline = new URL(`./test-deadline.ts?ms=${timeoutsMs.file}`, import.meta.url);
   const events = run({
     cwd: ROOT,
     files: chosen.map((file) => relative(process.cwd(), join(ROOT, file))),
     concurrency: Math.max(2, availableParallelism()),
-    timeout: options.torture === true ? TORTURE_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS,
-    execArgv: ["--conditions=source"],
-    signal: interrupt.signal,
+    timeout: timeoutsMs.test,
+    execArgv: ["--conditions=source", "--import", deadline.href],
+    signal: AbortSignal.any([interrupt.signal, AbortSignal.timeout(timeoutsMs.run)]),
     ...(options.name !== undefined && { testNamePatterns: options.name }),
   });
-  events.on("test:fail", () => {
-    hasFailed = true;
-  });
-  events.on("test:summary", ({ file, counts, success }) => {
-    if (file !== undefined) return;
-    testCount = counts.tests;
-    hasFailed ||= !success;
-  });
+  const outcome = watchOutcome(events);
   const report = events.compose(spec);
   report.pipe(process.stdout, { end: false });
   await finished(report);
@@ -104,9 +101,36 @@ async function runFiles(chosen: readonly string[]): Promise<number> {
     console.error("The tests were interrupted.");
     return EXIT_INTERRUPTED;
   }
-  if (testCount === 0) {
+  if (options.name === undefined && outcome.emptyFiles.length > 0) {
+    console.error(`Expected tests in every file; found none in ${outcome.emptyFiles.join(", ")}.`);
+    return 1;
+  }
+  if (outcome.testCount === 0) {
     console.error("Expected at least one test; none ran.");
     return 1;
   }
-  return hasFailed ? 1 : 0;
+  return outcome.hasFailed ? 1 : 0;
+}
+
+/** Counts what ran. For a file without tests the runner reports one success in the file's own name. */
+function watchOutcome(events: TestsStream): Outcome {
+  const outcome: Outcome = { testCount: 0, emptyFiles: [], hasFailed: false };
+  events.on("test:pass", (test) => {
+    if (!("entryFile" in test)) outcome.emptyFiles.push(test.name);
+    else if (test.skip === undefined && test.details.type !== "suite") outcome.testCount += 1;
+  });
+  events.on("test:fail", () => {
+    outcome.testCount += 1;
+    outcome.hasFailed = true;
+  });
+  events.on("test:summary", ({ success }) => {
+    outcome.hasFailed ||= !success;
+  });
+  return outcome;
+}
+
+interface Outcome {
+  testCount: number;
+  readonly emptyFiles: string[];
+  hasFailed: boolean;
 }
