@@ -1,0 +1,186 @@
+/** POST /jobs and POST /jobs/bulk. */
+import { Type } from "@fastify/type-provider-typebox";
+import type { FastifyRequest } from "fastify";
+import { checkSpec } from "../../domain/check-spec.ts";
+import { JOB_STATES } from "../../domain/job.ts";
+import type { JobSpec, SubmitResult } from "../../domain/job-spec.ts";
+import { BULK_JOBS_MAX, JSON_DEPTH_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
+import { AppError, type ErrorCode } from "../../errors.ts";
+import type { HttpApp } from "./app.ts";
+import { JobBody, jobSpecOf } from "./job-body.ts";
+import { acceptJson, exactJson, memberOf } from "./json-body.ts";
+import { refTo } from "./optional.ts";
+import { refusals } from "./refusals.ts";
+import type { RouteOptions } from "./routes.ts";
+import { compileShape, shapeError } from "./shape.ts";
+
+export const Submitted = Type.Object(
+  {
+    id: Type.String({ format: "uuid" }),
+    state: Type.String({ enum: JOB_STATES, description: "State at acceptance." }),
+    isDuplicate: Type.Boolean({
+      description: "True when an idempotency key or a unique key led to an earlier job.",
+    }),
+  },
+  { $id: "Submitted" },
+);
+
+/** Items are checked one by one in the handler, so that every bad one is reported with its index. */
+const BulkBody = Type.Object(
+  {
+    jobs: Type.Unsafe<readonly unknown[]>({
+      type: "array",
+      minItems: 1,
+      maxItems: BULK_JOBS_MAX,
+      items: refTo(JobBody),
+    }),
+  },
+  { additionalProperties: false },
+);
+
+/** The documented schema of {@link BulkBody} without the items' own. */
+const LooseBulkBody = {
+  type: "object",
+  properties: { jobs: { type: "array", minItems: 1, maxItems: BULK_JOBS_MAX } },
+  required: ["jobs"],
+  additionalProperties: false,
+};
+
+export function submitRoutes(app: HttpApp, { operations }: RouteOptions): void {
+  app.post(
+    "/jobs",
+    {
+      schema: {
+        operationId: "submitJob",
+        summary: "Submits a job",
+        description:
+          "Answered after the job is stored: 201, or 200 when a key led to an earlier job. The " +
+          "header Idempotency-Key does the same as the property idempotencyKey.",
+        tags: ["jobs"],
+        body: JobBody,
+        response: {
+          200: refTo(Submitted),
+          201: refTo(Submitted),
+          ...refusals(400, 409, 413, 415, 429),
+        },
+      },
+    },
+    async (request, reply) => {
+      const exact = exactJson(request.body, request.bodyText);
+      const spec = jobSpecOf(withIdempotencyKey(request, request.body), memberOf(exact, "input"));
+      const [result] = await operations.submit([spec]);
+      if (result === undefined) throw new Error("submit answered one job with no result");
+      return reply
+        .code(result.isDuplicate ? 200 : 201)
+        .header("location", `/api/v1/jobs/${result.jobId}`)
+        .send(submittedOf(result));
+    },
+  );
+
+  void app.register(async (scope: HttpApp) => {
+    // The body, its array and each job stand around an input.
+    acceptJson(scope, JSON_DEPTH_MAX + 3);
+    scope.post(
+      "/jobs/bulk",
+      {
+        bodyLimit: MESSAGE_BYTES_MAX,
+        validatorCompiler: () => {
+          const check = compileShape(LooseBulkBody);
+          return (body: unknown) => check(body) || { error: shapeError(check.errors) };
+        },
+        schema: {
+          operationId: "submitJobs",
+          summary: "Submits 1 to 10,000 jobs, all or none",
+          description:
+            "Every bad job is reported with its index in details.items of a bulk_rejected problem; " +
+            "then none is accepted.",
+          tags: ["jobs"],
+          body: BulkBody,
+          response: {
+            201: Type.Object({
+              jobs: Type.Array(refTo(Submitted), { description: "In the order of the request." }),
+            }),
+            ...refusals(400, 409, 413, 415, 429),
+          },
+        },
+      },
+      async (request, reply) => {
+        if (request.headers["idempotency-key"] !== undefined) {
+          throw new AppError(
+            "invalid_argument",
+            "the header Idempotency-Key is about one job; give each job of a bulk call its " +
+              "idempotencyKey instead",
+          );
+        }
+        const results = await operations.submit(bulkSpecs(request.body.jobs, request.bodyText));
+        return reply.code(201).send({ jobs: results.map(submittedOf) });
+      },
+    );
+  });
+}
+
+const isJobBody = compileShape<JobBody>(JobBody);
+
+/** @throws AppError bulk_rejected when a job has a wrong shape; then the others' values are checked too */
+function bulkSpecs(jobs: readonly unknown[], text: string): readonly JobSpec[] {
+  const exactJobs = memberOf(exactJson({ jobs }, text), "jobs");
+  const read = jobs.map((job, index) => specOf(job, memberOf(memberOf(exactJobs, index), "input")));
+  const specs = read.flatMap((item) => (item.kind === "ok" ? [item.spec] : []));
+  if (specs.length === jobs.length) return specs;
+  const items = read.flatMap((item, index) => {
+    const problem = item.kind === "ok" ? valueProblem(item.spec) : item;
+    return problem === undefined ? [] : [{ index, code: problem.code, message: problem.message }];
+  });
+  throw new AppError(
+    "bulk_rejected",
+    `${items.length} of ${jobs.length} jobs are not acceptable, so none was accepted; ` +
+      `the first has index ${items[0]?.index}: ${items[0]?.message}`,
+    { items },
+  );
+}
+
+interface ItemProblem {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+type ReadItem =
+  | { readonly kind: "ok"; readonly spec: JobSpec }
+  | ({ readonly kind: "bad" } & ItemProblem);
+
+function specOf(job: unknown, exactInput: unknown): ReadItem {
+  try {
+    if (!isJobBody(job)) throw shapeError(isJobBody.errors);
+    return { kind: "ok", spec: jobSpecOf(job, exactInput) };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { kind: "bad", code: error.code, message: error.message };
+  }
+}
+
+function valueProblem(spec: JobSpec): ItemProblem | undefined {
+  const problem = checkSpec(spec);
+  return problem === undefined ? undefined : { code: "invalid_argument", message: problem.message };
+}
+
+function withIdempotencyKey(request: FastifyRequest, body: JobBody): JobBody {
+  const header = request.headers["idempotency-key"];
+  if (header === undefined) return body;
+  const key = String(header);
+  if (
+    body.idempotencyKey !== undefined &&
+    body.idempotencyKey !== null &&
+    body.idempotencyKey !== key
+  ) {
+    throw new AppError(
+      "invalid_argument",
+      "the header Idempotency-Key and the property idempotencyKey must be equal; received " +
+        `${JSON.stringify(key)} and ${JSON.stringify(body.idempotencyKey)}`,
+      { field: "idempotencyKey" },
+    );
+  }
+  return { ...body, idempotencyKey: key };
+}
+
+function submittedOf(result: SubmitResult): { id: string; state: string; isDuplicate: boolean } {
+  return { id: result.jobId, state: result.state, isDuplicate: result.isDuplicate };
+}
