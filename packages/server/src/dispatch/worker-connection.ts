@@ -79,6 +79,11 @@ export function leaseMsOf(hello: WorkerHello): number {
   return hello.leaseMs === 0 ? WORKER_LEASE_MS_DEFAULT : hello.leaseMs;
 }
 
+/** A worker's lease can not outlast its server's: whole milliseconds from now. */
+export function remainingLeaseMs(leaseMs: number, renewedAgoMs: number): number {
+  return Math.max(0, Math.floor(leaseMs - renewedAgoMs));
+}
+
 export interface ConnectionParts {
   readonly session: WorkerSession;
   readonly outcomes: Outcomes;
@@ -138,7 +143,7 @@ export class WorkerConnection {
   /** Prolongs the worker's lease. @returns how long it lasts, in milliseconds, counted from when the worker sent this */
   heartbeat(): number {
     this.#heard();
-    return Math.max(0, this.#parts.session.leaseMs - this.#parts.renewedAgoMs());
+    return remainingLeaseMs(this.#parts.session.leaseMs, this.#parts.renewedAgoMs());
   }
 
   /** The worker wants no more jobs. */

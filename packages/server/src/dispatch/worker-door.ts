@@ -13,6 +13,7 @@ import { WorkerSession, type WorkerSink } from "./worker-session.ts";
 import {
   checkHello,
   leaseMsOf,
+  remainingLeaseMs,
   WorkerConnection,
   type WorkerHello,
 } from "./worker-connection.ts";
@@ -95,7 +96,7 @@ export class WorkerDoor {
     });
     await workers.join(session, tasks, queues, hello.held, (stale) =>
       onWelcome({
-        leaseMs: Math.max(0, leaseMs - this.#options.renewedAgoMs()),
+        leaseMs: remainingLeaseMs(leaseMs, this.#options.renewedAgoMs()),
         heartbeatIntervalMs: Math.floor(leaseMs / HEARTBEATS_PER_LEASE),
         stale,
       }),

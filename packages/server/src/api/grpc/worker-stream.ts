@@ -134,7 +134,7 @@ async function follow(
         const { sequence } = message.value;
         send(call, {
           $case: "heartbeatAck",
-          value: { sequence, leaseMs: Math.floor(connection.heartbeat()) },
+          value: { sequence, leaseMs: connection.heartbeat() },
         });
         break;
       }
