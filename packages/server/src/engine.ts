@@ -43,7 +43,9 @@ export interface Engine {
   readonly serverName: string;
   /** Id of this server in `operations.serverList()`; another one after its lease was lost. */
   readonly serverId: () => string;
-  /** Finishes what was taken in, tells workers to go elsewhere, and books the server out. */
+  /** Turns not ready and tells workers to go elsewhere; calls go on. */
+  drain(): void;
+  /** Drains, finishes what was taken in, and books the server out. */
   stop(): Promise<void>;
 }
 
@@ -57,11 +59,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const onError = (error: unknown): void => logFailure(logger, error);
   const stopping = new AbortController();
   const { signal } = stopping;
+  let isDraining = false;
 
   await pruneOnce(db, options.retention);
   const lease = await ServerLease.take(db, options, now);
   const lanes = new Lanes(db, (lane) => workers.addLane(lane));
-  const watchers = new Watchers({ db, lanes, pollMs: SLOW_POLL_MS, onError });
+  const watchers = new Watchers({
+    db,
+    lanes,
+    pollMs: SLOW_POLL_MS,
+    hasOthers: () => lease.hasOthers,
+    onError,
+  });
   const onChanged = (jobIds: readonly string[]): void => watchers.hint(jobIds);
   const notifier = new Notifier({ db, serverId: () => lease.id, hasOthers: () => lease.hasOthers, onError });
   const workers: Workers = new Workers({
@@ -155,6 +164,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     });
   };
 
+  const drain = (): void => {
+    isDraining = true;
+    workerDoor.close("server_shutdown");
+  };
+
   await lanes.load();
   promoter.start();
   const loops = [
@@ -185,16 +199,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         await pauseChangedHere();
       },
       onTasks: (names) => notifier.tasks(names),
-      isStopping: () => signal.aborted,
+      isStopping: () => isDraining,
     }),
     workerDoor,
     serverName: options.name,
     serverId: () => String(lease.id),
+    drain,
     stop: async () => {
+      drain();
       stopping.abort();
       await promoter.stop();
       await leaser.stop();
-      workerDoor.close("server_shutdown");
       await watchers.stop();
       await Promise.all([intake.idle(), outcomes.idle(), notes.idle()]);
       stops.stop();

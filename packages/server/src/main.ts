@@ -70,6 +70,7 @@ export async function startServer({ config, logger, onStep }: StartOptions): Pro
     });
     const grpcPort = await grpc.listen(`${config.host}:${config.grpcPort}`);
     stops.push(() => grpc.shutdown(SHUTDOWN_MS));
+    stops.push(async () => engine.drain());
     const http = createHttpApp({ operations, version: VERSION, logger, payloadBytesMax: config.payloadBytesMax });
     stops.push(() => http.close());
     const httpPort = await listen(http, config);

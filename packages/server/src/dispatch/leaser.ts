@@ -71,6 +71,8 @@ export class Leaser {
         .finally(() => {
           group.isLeasing = false;
           this.#running.delete(running);
+          // Woken in the moment between the last look and here.
+          if (group.backlogCount > 0 && group.freeCount > 0) this.wake(group);
         });
       this.#running.add(running);
     }

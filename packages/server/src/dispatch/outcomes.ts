@@ -16,7 +16,7 @@ import {
 import { jobRunning } from "../store/job-lease.ts";
 import { Batcher } from "./batcher.ts";
 import type { Lane, Lanes } from "./lanes.ts";
-import { patiently } from "./patience.ts";
+import { patiently, persistently } from "./patience.ts";
 import type { HeldAttempt, WorkerSession } from "./worker-session.ts";
 
 /** An outcome as it came from a worker, or from the server in its place. */
@@ -91,6 +91,7 @@ export class Outcomes {
         this.#letGo(session, held);
         open += 1;
         this.#decide(endedOf(held, this.#options), outcome, (isStale) => {
+          session.ending.delete(outcome.jobId);
           if (isStale) stale.push({ jobId: outcome.jobId, attempt: outcome.attempt });
           close();
         });
@@ -106,7 +107,9 @@ export class Outcomes {
   /** Ends an attempt in its worker's place. */
   end(session: WorkerSession, held: HeldAttempt, reported: ReportedOutcome): void {
     this.#letGo(session, held);
-    this.#decide(endedOf(held, this.#options), { ...held, ...reported }, () => undefined);
+    this.#decide(endedOf(held, this.#options), { ...held, ...reported }, () =>
+      session.ending.delete(held.jobId),
+    );
   }
 
   /** Waits until everything reported is written. */
@@ -115,6 +118,7 @@ export class Outcomes {
   }
 
   #letGo(session: WorkerSession, held: HeldAttempt): void {
+    session.ending.add(held.jobId);
     const started = session.letGo(held, this.#options.now());
     if (started !== undefined) this.#options.onStarted(session, started);
   }
@@ -193,13 +197,10 @@ export class Outcomes {
   ): Promise<void> {
     try {
       // An outcome that was reported is never given up: the worker has done the work.
-      const unmatched = await patiently(() => write(group), Number.POSITIVE_INFINITY);
+      const unmatched = await persistently(() => write(group), this.#options.onError);
       await this.#settle(group, unmatched);
     } catch (error) {
-      if (!isDataError(error)) {
-        for (const entry of group) entry.settle(true);
-        throw error;
-      }
+      if (!isDataError(error)) throw error;
       const [first] = group;
       if (group.length === 1 && first !== undefined) {
         await this.#finishUnstorable(first, error);
@@ -212,9 +213,9 @@ export class Outcomes {
   async #settle(group: readonly Entry[], unmatched: readonly AttemptKey[]): Promise<void> {
     const stale = new Set<string>();
     if (unmatched.length > 0) {
-      const recorded = await patiently(
+      const recorded = await persistently(
         () => attemptRecorded(this.#options.db, unmatched),
-        Number.POSITIVE_INFINITY,
+        this.#options.onError,
       );
       const known = new Set(recorded.map((key) => `${key.id} ${key.attempt}`));
       for (const key of unmatched) {
@@ -275,7 +276,7 @@ export class Outcomes {
       settle: entry.settle,
       attempt: { jobId, attempt, durationMs, failureCount, lostCount, state: "dead", outcome: "failed", error },
     };
-    const unmatched = await patiently(() => this.#finish([dead]), Number.POSITIVE_INFINITY);
+    const unmatched = await persistently(() => this.#finish([dead]), this.#options.onError);
     await this.#settle([dead], unmatched);
   }
 }

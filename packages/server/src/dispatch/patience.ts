@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { DATABASE_WAIT_MS_MAX } from "../domain/limits.ts";
-import { asUnavailable, isConnectionError } from "../store/db.ts";
+import { asUnavailable, isConflictError, isConnectionError, isDataError } from "../store/db.ts";
 
 const FIRST_WAIT_MS = 50;
 const WAIT_MS_MAX = 500;
 
 /**
- * Runs work that may be repeated, again and again while the database is away.
+ * Runs work that may be repeated, again and again while the database is away or broke a deadlock at its cost.
  *
  * @param work must be safe to repeat even when an earlier run was committed
- * @param waitMsMax default DATABASE_WAIT_MS_MAX; Infinity for work that must not be given up
+ * @param waitMsMax default DATABASE_WAIT_MS_MAX
  * @throws AppError unavailable after `waitMsMax`; everything else at once
  */
 export async function patiently<Result>(
@@ -22,9 +22,31 @@ export async function patiently<Result>(
     try {
       return await work();
     } catch (error) {
-      if (!isConnectionError(error)) throw error;
+      if (!isConnectionError(error) && !isConflictError(error)) throw error;
       if (performance.now() - startMs + waitMs > waitMsMax) throw asUnavailable(error);
       await sleep(waitMs);
+    }
+  }
+}
+
+/**
+ * Runs work that must not be given up, until it succeeds or turns out to be about its data: a disk that is full, or a
+ * lock that is held, is a reason to wait, not to forget.
+ *
+ * @param onError told of every failure that is not just a database that is away
+ * @throws a data error
+ */
+export async function persistently<Result>(
+  work: () => Promise<Result>,
+  onError: (error: unknown) => void,
+): Promise<Result> {
+  for (;;) {
+    try {
+      return await patiently(work, Number.POSITIVE_INFINITY);
+    } catch (error) {
+      if (isDataError(error)) throw error;
+      onError(error);
+      await sleep(WAIT_MS_MAX);
     }
   }
 }

@@ -20,6 +20,8 @@ export interface WatchersOptions {
   readonly lanes: Lanes;
   /** A watched job is looked at again after so long, hint or not. */
   readonly pollMs: number;
+  /** Whether other servers write events, too. */
+  readonly hasOthers: () => boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -43,7 +45,7 @@ export class Watchers {
         for (const wake of this.#jobs.get(jobId) ?? []) wake();
       }
     }
-    this.hintEvents();
+    if (this.#events.size > 0) this.hintEvents();
   }
 
   /** Hints that there are new events. */
@@ -143,6 +145,12 @@ export class Watchers {
     this.#wakeTail = hint.wake;
     let position = await patiently(() => eventHorizon(this.#options.db));
     while (this.#count > 0 && !this.#isStopped) {
+      if (this.#events.size === 0 && !this.#options.hasOthers()) {
+        // Hints of this server are all there is. What is passed over here, a watched job's own poll finds.
+        await hint.wait(TAIL_POLL_MS);
+        position = await patiently(() => eventHorizon(this.#options.db));
+        continue;
+      }
       const { events, lastSequence } = await this.#read(position);
       position = lastSequence;
       if (events.length > 0) {

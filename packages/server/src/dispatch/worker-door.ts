@@ -94,13 +94,19 @@ export class WorkerDoor {
       sink,
       nowMs: now(),
     });
-    await workers.join(session, tasks, queues, hello.held, (stale) =>
-      onWelcome({
-        leaseMs: remainingLeaseMs(leaseMs, this.#options.renewedAgoMs()),
-        heartbeatIntervalMs: Math.floor(leaseMs / HEARTBEATS_PER_LEASE),
-        stale,
-      }),
-    );
+    try {
+      await workers.join(session, tasks, queues, hello.held, (stale) =>
+        onWelcome({
+          leaseMs: remainingLeaseMs(leaseMs, this.#options.renewedAgoMs()),
+          heartbeatIntervalMs: Math.floor(leaseMs / HEARTBEATS_PER_LEASE),
+          stale,
+        }),
+      );
+    } catch (error) {
+      workers.leave(session);
+      await patiently(() => workerDetach(db, id, bookedAt, 0));
+      throw error;
+    }
     if (bookedAt !== serverId() || this.#isClosed) {
       // Declared dead, or shut down, while the worker came in: what it was told does not hold.
       workers.leave(session);

@@ -50,7 +50,7 @@ export class WorkerGroup {
   /** Counts anew, after a worker joined, left, became ready or drains. */
   recount(): void {
     this.#freeCount = this.workers.reduce((sum, worker) => sum + worker.freeCount, 0);
-    if (this.#freeCount > 0) this.#onFree(this);
+    if (this.#freeCount > 0 && this.backlogCount > 0) this.#onFree(this);
   }
 
   /** Books that a ready worker's free slots changed. */
@@ -84,7 +84,11 @@ export class WorkerGroup {
     const slots: WorkerSession[] = [];
     while (slots.length < most) {
       const worker = this.pick();
-      if (worker === undefined) break;
+      if (worker === undefined) {
+        // No worker has what the count says: it drifted.
+        if (slots.length === 0) this.#freeCount = 0;
+        break;
+      }
       worker.reserve();
       slots.push(worker);
     }

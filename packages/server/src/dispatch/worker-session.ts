@@ -80,6 +80,8 @@ export class WorkerSession {
   readonly leaseMs: number;
   readonly sink: WorkerSink;
   readonly held = new Map<string, HeldAttempt>();
+  /** Attempts that are over but still stand as running in the table: job ids. */
+  readonly ending = new Set<string>();
   group: WorkerGroup | undefined;
   isDraining = false;
   /** Reconciled with the table and allowed to get jobs. */

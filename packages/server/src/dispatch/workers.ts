@@ -201,7 +201,9 @@ export class Workers {
   }
 
   #deliverAll(session: WorkerSession, jobs: readonly JobDelivery[]): void {
-    const missing = jobs.filter((job) => session.find(job.id, job.attempt) === undefined);
+    const missing = jobs.filter(
+      (job) => session.find(job.id, job.attempt) === undefined && !session.ending.has(job.id),
+    );
     for (const job of missing) this.#hold(session, job);
     if (missing.length > 0) session.sink.jobs(missing);
   }

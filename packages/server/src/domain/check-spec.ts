@@ -117,7 +117,7 @@ function checkRunAt(spec: JobSpec): SpecProblem | undefined {
   if (delayMs !== undefined) {
     return { field: "runAt", message: "runAt and delayMs exclude each other; received both" };
   }
-  // The database's range; what lies further than DELAY_MS_MAX ahead is refused when its clock is known.
+  // A fixed range: how far ahead an instant lies is for the database's clock to say, not for this process's.
   const time = runAt.getTime();
   if (time >= 0 && time <= RUN_AT_MS_MAX) return undefined;
   return { field: "runAt", message: `runAt must be an instant from 1970 to 2200; received ${show(time)}` };

@@ -17,6 +17,8 @@ export class Promoter {
   #wakeAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  /** Woken during a pass that may have looked too early. */
+  #isWokenAgain = false;
   #isStopped = true;
 
   constructor(options: PromoterOptions) {
@@ -48,7 +50,7 @@ export class Promoter {
   #pass(): void {
     this.#timer = undefined;
     if (this.#running !== undefined) {
-      // The pass under way looks for the next due instant when it is done.
+      this.#isWokenAgain = true;
       return;
     }
     this.#running = promoteOnce(this.#options.db, this.#options.onQueued)
@@ -58,7 +60,8 @@ export class Promoter {
       })
       .then((nextInMs) => {
         this.#running = undefined;
-        this.wake(nextInMs);
+        this.wake(this.#isWokenAgain ? 0 : nextInMs);
+        this.#isWokenAgain = false;
       });
   }
 }

@@ -107,6 +107,11 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
+/** Whether an error means that two transactions stood in each other's way (class 40): a repeat succeeds. */
+export function isConflictError(error: unknown): boolean {
+  return error instanceof Error && /^40...$/.test((error as NodeJS.ErrnoException).code ?? "");
+}
+
 /** Whether an error is about the data of the statement (class 22, 23): a repeat fails again. */
 export function isDataError(error: unknown): boolean {
   return error instanceof Error && /^2[23]...$/.test((error as NodeJS.ErrnoException).code ?? "");
