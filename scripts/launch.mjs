@@ -21,7 +21,7 @@ const COMMANDS = {
   test: { file: "scripts/test.ts" },
   verify: { file: "scripts/verify.ts" },
   gen: { file: "scripts/gen.ts" },
-  docs: { file: "scripts/state-diagram.ts" },
+  docs: { file: "scripts/docs.ts" },
   format: { file: "scripts/format.ts" },
   build: { file: "scripts/build.ts" },
   "schema-dump": { file: "scripts/schema-dump.ts" },
