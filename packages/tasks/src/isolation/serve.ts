@@ -1,0 +1,52 @@
+/** The other side of isolated-pool.ts: one request in, one answer out, in a thread or a process of its own. */
+import { parentPort } from "node:worker_threads";
+
+export type Answer<Result> =
+  | { readonly kind: "result"; readonly result: Result }
+  /** `refused`: the data or what was asked of it cannot be worked on. `failed`: all else. */
+  | { readonly kind: "refused" | "failed"; readonly code: string; readonly message: string };
+
+/** What the work refuses: trying again cannot help. */
+export class Refused extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "Refused";
+    this.code = code;
+  }
+}
+
+/** Answers every request by `handle`, one after the other as they come. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- what comes is what the pool was given
+export function serve<Request>(handle: (request: Request) => unknown): void {
+  if (parentPort !== null) {
+    const port = parentPort;
+    port.on("message", (request: Request) => {
+      void answer(handle, request).then((message) => port.postMessage(message));
+    });
+    return;
+  }
+  process.on("message", (request: Request) => {
+    void answer(handle, request).then((message) => process.send?.(message));
+  });
+  // The worker is gone, whatever became of it.
+  process.on("disconnect", () => process.exit(0));
+  // A terminal interrupts all processes at once; the worker still finishes what it has.
+  process.on("SIGINT", () => {});
+  process.on("SIGTERM", () => {});
+}
+
+async function answer<Request>(
+  handle: (request: Request) => unknown,
+  request: Request,
+): Promise<Answer<unknown>> {
+  try {
+    return { kind: "result", result: await handle(request) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return error instanceof Refused
+      ? { kind: "refused", code: error.code, message }
+      : { kind: "failed", code: "failed", message };
+  }
+}
