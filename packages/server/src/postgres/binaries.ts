@@ -36,19 +36,36 @@ export interface PostgresBinaries {
 }
 
 /**
- * Finds the programs and proves that they run.
+ * Finds the programs that npm installed and proves that they run.
  *
  * @param account who will run them
  * @throws AppError postgres_start_failed when this platform has none, or they do not run here
  */
 export async function postgresBinaries(account: Account | undefined): Promise<PostgresBinaries> {
-  const installed = installedDirectory();
+  return usableBinaries({ installed: installedDirectory(), copyParents: copyParents(), account });
+}
+
+/** Where programs are, and where copies of them may go. */
+export interface BinariesPlace {
+  /** A directory with `bin/`, `lib/` and `share/`. */
+  readonly installed: string;
+  /** Best first. */
+  readonly copyParents: readonly string[];
+  readonly account: Account | undefined;
+}
+
+/**
+ * Mends the programs in place, or in a copy where they cannot be reached or changed.
+ *
+ * @throws AppError postgres_start_failed
+ */
+export async function usableBinaries(place: BinariesPlace): Promise<PostgresBinaries> {
   const isUsable =
-    (await linkLibraries(installed).then(
+    (await linkLibraries(place.installed).then(
       () => true,
       () => false,
-    )) && (await unreachablePart(path.join(installed, "bin"), account)) === undefined;
-  return isUsable ? probe(installed, account) : probeCopy(installed, account);
+    )) && (await unreachablePart(path.join(place.installed, "bin"), place.account)) === undefined;
+  return isUsable ? probe(place.installed, place.account) : probeCopy(place);
 }
 
 function installedDirectory(): string {
@@ -130,12 +147,13 @@ async function probe(native: string, account: Account | undefined): Promise<Post
  * The copy is named by what it holds, so an upgrade makes a new one, and one that a cleaner of temporary files has
  * gnawed at is seen and replaced.
  */
-async function probeCopy(
-  installed: string,
-  account: Account | undefined,
-): Promise<PostgresBinaries> {
+async function probeCopy({
+  installed,
+  copyParents: parents,
+  account,
+}: BinariesPlace): Promise<PostgresBinaries> {
   const failures: unknown[] = [];
-  for (const parent of copyParents()) {
+  for (const parent of parents) {
     try {
       return await probe(await copyBelow(parent, installed, account), account);
     } catch (error) {
@@ -146,7 +164,7 @@ async function probeCopy(
   throw new AppError(
     "postgres_start_failed",
     `The programs of the embedded PostgreSQL in ${installed} cannot be used where they are, nor from a copy in ` +
-      `${copyParents().join(", ")}: ${failures.map(String).join("; ")}. ` +
+      `${parents.join(", ")}: ${failures.map(String).join("; ")}. ` +
       "Make one of these writable, or set DATABASE_URL to a PostgreSQL of your own.",
     { installed },
     { cause: new AggregateError(failures) },

@@ -4,18 +4,48 @@
  * ```
  * <directory>/
  *   baton.json      superuser password and socket directory; readable by its owner only
+ *   baton.conf      Baton's settings for PostgreSQL, written at each start
  *   postgres/       PostgreSQL's own data, owned by the account that runs it
  *   socket/         its unix socket, unless the path is too long for one
  *   postgres.log    what it says
  * ```
  */
-import { randomBytes } from "node:crypto";
-import { chmod, chown, link, lstat, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  chmod,
+  lchown,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
 import { AppError } from "../errors.ts";
 import { postgresAccount, unreachablePart, type Account } from "./account.ts";
+
+/** Where data directories go whose natural place PostgreSQL's account cannot reach; /var/lib is for such things. */
+const SYSTEM_DIRECTORY = "/var/lib/baton";
+
+/**
+ * The data directory when none is chosen: `.baton` in `base`. For root it is in /var/lib/baton when the account that
+ * runs PostgreSQL cannot reach `base`, under a name that is always the same for the same `base`.
+ *
+ * @param base absolute; exists
+ */
+export async function defaultDataDirectory(base: string = process.cwd()): Promise<string> {
+  const natural = path.join(base, ".baton");
+  const account = await accountFor(path.join(natural, "postgres"));
+  const target = (await exists(natural)) ? natural : base;
+  if ((await unreachablePart(target, account)) === undefined) return natural;
+  const hash = createHash("sha256").update(base).digest("hex").slice(0, 8);
+  return path.join(SYSTEM_DIRECTORY, `${path.basename(base) || "root"}-${hash}`);
+}
 
 /** The name of PostgreSQL's superuser and of Baton's database in it. */
 export const POSTGRES_USER = "baton";
@@ -27,6 +57,7 @@ export interface DataDirectory {
   /** PostgreSQL's own directory; may not exist yet. */
   readonly pgdata: string;
   readonly socketDirectory: string;
+  readonly settingsFile: string;
   readonly logFile: string;
   readonly password: string;
   /** Who must run PostgreSQL on it; `undefined`: this process's own user. */
@@ -82,6 +113,7 @@ async function open(directory: string): Promise<DataDirectory> {
     path: directory,
     pgdata,
     socketDirectory: await socketDirectoryOf(directory, secrets, account),
+    settingsFile: path.join(directory, "baton.conf"),
     logFile: path.join(directory, "postgres.log"),
     password: secrets.password,
     account,
@@ -161,7 +193,8 @@ async function socketDirectoryOf(
 ): Promise<string> {
   const inside = path.join(directory, "socket");
   if (isShortEnough(inside)) {
-    await makeDirectory(inside, 0o700, account);
+    await makeDirectory(inside, 0o700);
+    await giveTo(inside, account);
     return inside;
   }
   const recorded = secrets.socketDirectory;
@@ -170,7 +203,7 @@ async function socketDirectoryOf(
   // A random name, so that nobody can have made it first.
   const parent = isShortEnough(path.join(os.tmpdir(), "baton-123456")) ? os.tmpdir() : "/tmp";
   const made = await mkdtemp(path.join(parent, "baton-"));
-  if (account !== undefined) await chown(made, account.uid, account.gid);
+  await giveTo(made, account);
   await writeSecrets(
     path.join(directory, "baton.json"),
     { ...secrets, socketDirectory: made },
@@ -189,16 +222,20 @@ async function isPrivate(directory: string, account: Account | undefined): Promi
   return entry !== undefined && entry.isDirectory() && entry.uid === owner && (entry.mode & 0o077) === 0;
 }
 
-/** Makes a directory with exactly this mode and owner; leaves an existing one as it is. */
-async function makeDirectory(directory: string, mode: number, account?: Account): Promise<void> {
-  if (await exists(directory)) return;
-  await mkdir(path.dirname(directory), { recursive: true });
-  await mkdir(directory, { mode }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  });
+/** Makes a directory, and those above it that are missing, with exactly this mode; leaves existing ones as they are. */
+async function makeDirectory(directory: string, mode: number): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, mode });
+  if (first === undefined) return;
   // The umask may have taken bits away.
-  await chmod(directory, mode);
-  if (account !== undefined) await chown(directory, account.uid, account.gid);
+  for (let made = directory; made.startsWith(first); made = path.dirname(made)) {
+    await chmod(made, mode);
+  }
+}
+
+/** Gives a directory to the account. A link in its place is left alone: it could lead anywhere. */
+async function giveTo(directory: string, account: Account | undefined): Promise<void> {
+  if (account === undefined || !(await lstat(directory)).isDirectory()) return;
+  await lchown(directory, account.uid, account.gid);
 }
 
 async function exists(name: string): Promise<boolean> {

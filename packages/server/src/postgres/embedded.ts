@@ -6,7 +6,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmod, open, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -16,7 +16,14 @@ import { AppError } from "../errors.ts";
 import { postgresBinaries, type PostgresBinaries } from "./binaries.ts";
 import { openDataDirectory, POSTGRES_USER, type DataDirectory } from "./data-directory.ts";
 import { initialiseData } from "./initialise.ts";
-import { disownPidFile, isAlive, runningPostmaster, stopPostmaster, waitUntilGone } from "./postmaster.ts";
+import { boundLogFile } from "./log-file.ts";
+import {
+  disownPidFile,
+  isAlive,
+  runningPostmaster,
+  stopPostmaster,
+  waitUntilGone,
+} from "./postmaster.ts";
 import { settingsFile } from "./settings.ts";
 
 /** What to start. */
@@ -25,6 +32,11 @@ export interface EmbeddedPostgresOptions {
   readonly dataDirectory: string;
   /** Told what takes time: one sentence each. */
   readonly onLog?: (message: string) => void;
+  /**
+   * How long a running server may say nothing before it is taken for hung and stopped. Recovery after a crash and
+   * shutting down are answers, however long they take. @default 15 000
+   */
+  readonly silenceMsMax?: number;
   /** Ends the start; a server that it has begun to start is stopped. */
   readonly signal?: AbortSignal;
 }
@@ -34,6 +46,7 @@ export interface EmbeddedPostgres {
   /** For the database `baton`, by unix socket. Stays the same over restarts of the server. */
   readonly connection: pg.ClientConfig;
   readonly pid: number;
+  readonly logFile: string;
   /** It was running already, left behind by a Baton that was killed. */
   readonly isAdopted: boolean;
   /** Stops the server: fast shutdown, rougher when that takes too long. Safe to call twice. */
@@ -42,13 +55,11 @@ export interface EmbeddedPostgres {
   readonly exited: Promise<void>;
 }
 
-/** A server that says nothing for so long is hung. Recovery and shutdown count as saying something. */
-const SILENCE_MS_MAX = 15_000;
-/** Backends of a server that was killed hold its memory for a moment, in which no other can start. */
+const SILENCE_MS_MAX_DEFAULT = 15_000;
 const START_ATTEMPTS_MAX = 10;
 const START_RETRY_MS = 300;
 const CONNECT_TIMEOUT_MS = 3_000;
-/** Enough of the log to see why it did not start. */
+/** Enough of the log to see why it did not start, without filling a terminal. */
 const LOG_TAIL_CHARACTERS = 2_000;
 
 /**
@@ -64,16 +75,35 @@ export async function startEmbeddedPostgres(
   options.signal?.throwIfAborted();
   if (await initialiseData(directory, binaries)) options.onLog?.(`Made a database in ${directory.path}.`);
 
-  for (let attempt = 1; attempt <= START_ATTEMPTS_MAX; attempt += 1) {
+  for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
-    const server = (await adopt(directory, options)) ?? (await start(directory, binaries, options));
-    if (server !== undefined) return server;
+    const adopted = await adopt(directory, options);
+    if (adopted !== undefined) return adopted;
+    const logStart = await sizeOf(directory.logFile);
+    const started = await start(directory, binaries, options);
+    if (started !== undefined) return started;
+    const log = await logSince(directory.logFile, logStart);
+    const isOthers = (await runningPostmaster(directory.pgdata)) !== undefined;
+    if (attempt === START_ATTEMPTS_MAX || !(isOthers || isPassing(log))) {
+      throw startFailed(directory, log);
+    }
     await sleep(START_RETRY_MS, undefined, { ...(options.signal && { signal: options.signal }) });
   }
-  throw new AppError(
+}
+
+/**
+ * Whether a start may succeed when it is repeated: another server was faster and has ended meanwhile, or backends of
+ * one that was killed hold its memory for a moment.
+ */
+function isPassing(log: string): boolean {
+  return /lock file .* already exists|pre-existing shared memory block/.test(log);
+}
+
+function startFailed(directory: DataDirectory, log: string): AppError {
+  return new AppError(
     "postgres_start_failed",
-    `The embedded PostgreSQL does not start on ${directory.path}. The end of ${directory.logFile} says: ` +
-      (await logTail(directory.logFile)),
+    `The embedded PostgreSQL does not start on ${directory.path}. Its log (${directory.logFile}) ends with: ` +
+      `${log.slice(-LOG_TAIL_CHARACTERS).trim() || "(nothing)"}`,
     { directory: directory.path, log: directory.logFile },
   );
 }
@@ -94,10 +124,10 @@ async function adopt(
     exited: exited.promise,
     onStopped: exited.resolve,
   };
-  switch (await untilAnswering(server, options.signal)) {
+  switch (await untilAnswering(server, options)) {
     case "ready":
       options.onLog?.(`Found PostgreSQL running on ${directory.path} (pid ${pid}).`);
-      return ready(server);
+      return running(server);
     case "gone":
       return undefined;
     case "silent":
@@ -107,7 +137,7 @@ async function adopt(
   }
 }
 
-/** Starts a server; `undefined` when it ends at once. */
+/** Starts a server; `undefined` when it ends at once, or is about to because another one was faster. */
 async function start(
   directory: DataDirectory,
   binaries: PostgresBinaries,
@@ -127,20 +157,26 @@ async function start(
     onStopped: exited.resolve,
   };
   try {
-    if ((await untilAnswering(server, options.signal)) === "ready") return await ready(server);
+    switch (await untilAnswering(server, options)) {
+      case "ready":
+        // Another Baton's server may have been faster: then it is the one that answers, and this one ends.
+        return (await runningPostmaster(directory.pgdata)) === pid ? running(server) : undefined;
+      case "gone":
+        return undefined;
+      case "silent":
+        throw startFailed(directory, "It runs, but does not answer.");
+    }
   } catch (error) {
     await stopPostmaster(pid, directory.pgdata);
     throw error;
   }
-  await stopPostmaster(pid, directory.pgdata);
-  return undefined;
 }
 
 /** Writes the settings, and clears what a dead server left that could keep a new one from starting. */
 async function prepare(directory: DataDirectory): Promise<void> {
-  const settings = path.join(directory.pgdata, "baton.conf");
-  await writeFile(settings, settingsFile());
-  await chmod(settings, 0o644);
+  await writeFile(directory.settingsFile, settingsFile());
+  // Nothing secret, and PostgreSQL's account must read it whatever the umask is.
+  await chmod(directory.settingsFile, 0o644);
   await disownPidFile(directory.pgdata);
   // Like the pid file it names a process, whose number may belong to a stranger by now.
   await rm(path.join(directory.socketDirectory, ".s.PGSQL.5432.lock"), { force: true });
@@ -150,6 +186,7 @@ async function spawnPostgres(
   directory: DataDirectory,
   binaries: PostgresBinaries,
 ): Promise<ChildProcess> {
+  await boundLogFile(directory.logFile);
   const log = await open(directory.logFile, "a", 0o600);
   try {
     const child = spawn(binaries.postgres, ["-D", directory.pgdata, "-k", directory.socketDirectory], {
@@ -176,12 +213,12 @@ interface Server {
   readonly onStopped: () => void;
 }
 
-async function ready(server: Server): Promise<EmbeddedPostgres> {
+function running(server: Server): EmbeddedPostgres {
   const { directory, pid, isAdopted, exited, onStopped } = server;
-  await ensureDatabase(directory);
   return {
     connection: connectionOf(directory, POSTGRES_USER),
     pid,
+    logFile: directory.logFile,
     isAdopted,
     exited,
     stop: async () => {
@@ -199,14 +236,16 @@ function connectionOf(directory: DataDirectory, database: string): pg.ClientConf
     ssl: false,
     user: POSTGRES_USER,
     password: directory.password,
+    // Says nothing new, but pg would take an empty one from PGOPTIONS.
+    options: "-c client_min_messages=notice",
     database,
   };
 }
 
-/** Connects until it works, the server is gone, or nothing has been heard from it for too long. */
+/** Connects until it works and Baton's database is there, the server is gone, or nothing has been heard from it for too long. */
 async function untilAnswering(
   server: Server,
-  signal: AbortSignal | undefined,
+  { signal, silenceMsMax = SILENCE_MS_MAX_DEFAULT }: EmbeddedPostgresOptions,
 ): Promise<"ready" | "gone" | "silent"> {
   let silentSince = Date.now();
   for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
@@ -214,7 +253,7 @@ async function untilAnswering(
     if (answer === "ready") return "ready";
     if (answer === "busy") silentSince = Date.now();
     if (!(await isAlive(server.pid))) return "gone";
-    if (Date.now() - silentSince > SILENCE_MS_MAX) return "silent";
+    if (Date.now() - silentSince > silenceMsMax) return "silent";
     await sleep(waitMs, undefined, { ...(signal && { signal }) });
   }
 }
@@ -228,7 +267,7 @@ async function connectOnce(directory: DataDirectory): Promise<"ready" | "busy" |
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await client.query("select 1");
+    await ensureDatabase(client);
     return "ready";
   } catch (error) {
     return classify(error, directory);
@@ -238,7 +277,8 @@ async function connectOnce(directory: DataDirectory): Promise<"ready" | "busy" |
 }
 
 function classify(error: unknown, directory: DataDirectory): "busy" | "silent" {
-  const code = (error as NodeJS.ErrnoException).code ?? "";
+  if (!(error instanceof pg.DatabaseError)) return "silent";
+  const code = error.code ?? "";
   // Starting up, recovering, shutting down (57P…), or all connections taken (53300).
   if (code.startsWith("57P") || code === "53300") return "busy";
   if (code.startsWith("28")) {
@@ -250,29 +290,31 @@ function classify(error: unknown, directory: DataDirectory): "busy" | "silent" {
       { cause: error },
     );
   }
-  return "silent";
+  throw new AppError(
+    "postgres_start_failed",
+    `The embedded PostgreSQL on ${directory.path} runs, but refuses its owner: ${error.message}.`,
+    { directory: directory.path, sqlState: code },
+    { cause: error },
+  );
 }
 
-async function ensureDatabase(directory: DataDirectory): Promise<void> {
-  const client = new pg.Client({
-    ...connectionOf(directory, "postgres"),
-    application_name: "baton start",
-  });
-  await client.connect();
-  try {
-    const { rowCount } = await client.query("select from pg_database where datname = $1", [
-      POSTGRES_USER,
-    ]);
-    if (rowCount === 0) await client.query(`create database ${POSTGRES_USER}`);
-  } catch (error) {
+async function ensureDatabase(client: pg.Client): Promise<void> {
+  const { rowCount } = await client.query("select from pg_database where datname = $1", [
+    POSTGRES_USER,
+  ]);
+  if (rowCount === 1) return;
+  await client.query(`create database ${POSTGRES_USER}`).catch((error: unknown) => {
     // 42P04, 23505: another Baton that starts at the same time has just made it.
     if (!["42P04", "23505"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  } finally {
-    await client.end();
-  }
+  });
 }
 
-async function logTail(file: string): Promise<string> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  return text.slice(-LOG_TAIL_CHARACTERS).trim() || "(nothing)";
+async function sizeOf(file: string): Promise<number> {
+  return (await stat(file).catch(() => undefined))?.size ?? 0;
+}
+
+async function logSince(file: string, start: number): Promise<string> {
+  const text = await readFile(file).catch(() => Buffer.alloc(0));
+  // The file begins again when it has grown too large.
+  return text.subarray(text.length >= start ? start : 0).toString();
 }

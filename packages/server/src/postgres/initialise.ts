@@ -1,5 +1,14 @@
 import { execFile } from "node:child_process";
-import { appendFile, chown, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chown,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 
@@ -36,6 +45,7 @@ export async function initialiseData(
     return true;
   } catch (error) {
     if ((await versionOf(directory.pgdata)) !== undefined) return false;
+    if (/could not look up effective user ID/.test(reasonOf(error))) throw unknownUser(directory, error);
     throw new AppError(
       "data_directory_unusable",
       `PostgreSQL's data could not be made in ${directory.pgdata}: ${reasonOf(error)}. ` +
@@ -83,8 +93,21 @@ async function runInitdb(
   }
   await appendFile(
     path.join(pgdata, "postgresql.conf"),
-    "\n# Baton's settings. What stands below this line wins over them.\ninclude_if_exists = 'baton.conf'\n",
+    "\n# Baton's settings. What stands below this line wins over them.\ninclude_if_exists = '../baton.conf'\n",
     { flush: true },
+  );
+}
+
+/** Containers are often run as a number without a name. */
+function unknownUser(directory: DataDirectory, cause: unknown): AppError {
+  const uid = directory.account?.uid ?? process.getuid?.();
+  return new AppError(
+    "postgres_start_failed",
+    `PostgreSQL's data can only be made by a user with a name, and user id ${uid} has no entry in /etc/passwd. ` +
+      "Run Baton as a user that has one (in a container: root, or --user node), add an entry, " +
+      "or set DATABASE_URL to a PostgreSQL of your own.",
+    { uid },
+    { cause },
   );
 }
 
@@ -113,7 +136,8 @@ async function removeAbandonedDrafts(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const pid = new RegExp(`^${DRAFT_PREFIX}(\\d+)-`).exec(name)?.[1];
     if (pid === undefined || (Number(pid) !== process.pid && (await isAlive(Number(pid))))) continue;
-    await rm(path.join(directory, name), { recursive: true, force: true });
+    // Its initdb may still be at work; then the next start removes the rest.
+    await rm(path.join(directory, name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

@@ -3,7 +3,8 @@
  * the operating system. Used when it is not, or no longer, a child of this process.
  */
 import { execFile } from "node:child_process";
-import { readFile, realpath, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { chown, lstat, readFile, realpath, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -34,8 +35,12 @@ export async function disownPidFile(pgdata: string): Promise<void> {
   const pid = await pidOfFile(pgdata);
   if (pid === undefined || (await isPostmasterOf(pid, pgdata))) return;
   const file = path.join(pgdata, "postmaster.pid");
-  const text = await readFile(file, "utf8");
-  await writeFile(file, text.replace(/^\d+/, String(process.pid)));
+  const [text, { uid, gid }] = await Promise.all([readFile(file, "utf8"), lstat(file)]);
+  // A new file instead of writing into the old: as root, that could be a link to somewhere else.
+  const draft = `${file}.${randomBytes(4).toString("hex")}`;
+  await writeFile(draft, text.replace(/^-?\d+/, String(process.pid)), { flag: "wx", mode: 0o600 });
+  await chown(draft, uid, gid);
+  await rename(draft, file);
 }
 
 /** Whether a process exists and is not a zombie that waits for its parent. */
@@ -79,7 +84,8 @@ export interface StopDeadlines {
   readonly immediateMs: number;
 }
 
-export const STOP_DEADLINES: StopDeadlines = { fastMs: 20_000, immediateMs: 5_000 };
+/** PostgreSQL itself kills backends that do not follow an immediate shutdown within 5 s; it must have that time. */
+export const STOP_DEADLINES: StopDeadlines = { fastMs: 20_000, immediateMs: 10_000 };
 
 /**
  * Stops the server of a data directory: fast shutdown, then immediate shutdown, then SIGKILL. Nothing committed is
@@ -98,6 +104,8 @@ export async function stopPostmaster(
   for (const { signal, deadlineMs } of steps) {
     if (!(await isPostmasterOf(pid, pgdata))) return;
     process.kill(pid, signal);
+    // A server that somebody halted acts on a signal only when it continues.
+    process.kill(pid, "SIGCONT");
     if (await waitUntilGone(pid, { deadlineMs })) return;
   }
 }
