@@ -3,7 +3,7 @@ import { credentials as grpcCredentials, Metadata } from "@grpc/grpc-js";
 import type { ChannelCredentials, ClientOptions } from "@grpc/grpc-js";
 
 import { BatonError } from "./errors.ts";
-import { MESSAGE_BYTES_MAX } from "./limits.ts";
+import { KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_BYTES_MAX } from "./limits.ts";
 
 export interface ConnectionOptions {
   /** `host:port`. @default the environment's BATON_ADDRESS, or "localhost:9000" */
@@ -55,6 +55,9 @@ const CHANNEL_OPTIONS: Partial<ClientOptions> = {
   // A restart of the server takes a second; the defaults (1 s growing to 2 min) would be felt long after it.
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1_000,
+  // A watch says nothing for hours; only this notices that the server's machine is gone.
+  "grpc.keepalive_time_ms": KEEPALIVE_MS,
+  "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX + 1024 * 1024,
   "grpc.max_send_message_length": -1,
 };

@@ -4,6 +4,9 @@
 export const CALL_TIMEOUT_MS_DEFAULT = 30_000;
 /** A call whose server cannot be reached at all is tried for so long: the length of a restart. */
 export const CONNECT_TIMEOUT_MS_DEFAULT = 10_000;
+/** While a call is open and nothing comes, the connection is pinged so often, and counts as dead after so long. */
+export const KEEPALIVE_MS = 20_000;
+export const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** A watch goes on looking for its server for so long after contact was lost. */
 export const WATCH_OUTAGE_MS_MAX = 5 * 60_000;
 /** Jobs in one message of a submit stream. */

@@ -1,6 +1,4 @@
 /** Bulk without an end: a client stream of batches, as fast as the server takes them. */
-import { once } from "node:events";
-
 import type { ClientWritableStream } from "@grpc/grpc-js";
 
 import type { Connection } from "./connection.ts";
@@ -54,27 +52,32 @@ export interface RefusedBatch {
  *   to repeat the stream safely); whatever the iterable throws; the signal's reason when it aborts
  */
 export async function submitStream(
-  to: { readonly connection: Connection; readonly jobs: JobServiceClient },
+  to: StreamTarget,
   requests: AsyncIterable<JobRequest> | Iterable<JobRequest>,
   options: SubmitStreamOptions,
 ): Promise<SubmitStreamResult> {
   checkBatchJobs(options.batchJobs);
   options.signal?.throwIfAborted();
-  const stream = openStream(to);
-  const onAbort = () => stream.call.cancel();
+  const stream = new BatchStream(to);
+  const onAbort = () => stream.cancel();
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const sizes: number[] = [];
   try {
     await sendAll(stream, requests, options, sizes);
-    stream.call.end();
+    stream.end();
     return toResult(await stream.answer, sizes);
   } catch (error) {
     options.signal?.throwIfAborted();
     throw await withAccepted(stream, error, to.connection.address);
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
-    stream.call.cancel();
+    stream.cancel();
   }
+}
+
+interface StreamTarget {
+  readonly connection: Connection;
+  readonly jobs: JobServiceClient;
 }
 
 function checkBatchJobs(batchJobs: number | undefined): void {
@@ -86,33 +89,55 @@ function checkBatchJobs(batchJobs: number | undefined): void {
   );
 }
 
-interface OpenStream {
-  readonly call: ClientWritableStream<SubmitManyRequest>;
+/** An open stream that holds at most two batches: one on its way and one behind it. */
+class BatchStream {
   /** Rejects when the stream breaks. */
   readonly answer: Promise<SubmitStreamResponse>;
-  /** Aborted as soon as the answer is there, also in the middle of the stream. */
-  readonly answered: AbortSignal;
-}
+  readonly #call: ClientWritableStream<SubmitManyRequest>;
+  /** Resolves as soon as there is an answer, also in the middle of the stream. */
+  readonly #answered: Promise<void>;
+  #isAnswered = false;
+  #previous: Promise<void> = Promise.resolve();
 
-function openStream(to: {
-  readonly connection: Connection;
-  readonly jobs: JobServiceClient;
-}): OpenStream {
-  const answered = new AbortController();
-  const { promise, resolve, reject } = Promise.withResolvers<SubmitStreamResponse>();
-  const call = to.jobs.submitStream(to.connection.metadata(), (error, response) => {
-    if (error === null) resolve(response);
-    else reject(error);
-    answered.abort();
-  });
-  call.on("error", () => undefined);
-  // Its rejection is awaited later, or not at all when the iterable fails first.
-  promise.catch(() => undefined);
-  return { call, answer: promise, answered: answered.signal };
+  constructor(to: StreamTarget) {
+    const { promise, resolve, reject } = Promise.withResolvers<SubmitStreamResponse>();
+    this.#call = to.jobs.submitStream(to.connection.metadata(), (error, response) => {
+      this.#isAnswered = true;
+      if (error === null) resolve(response);
+      else reject(error);
+    });
+    this.#call.on("error", () => undefined);
+    this.answer = promise;
+    // The rejection is awaited by whoever asks for the answer; nobody does when the iterable fails first.
+    this.#answered = promise.then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** Hands one batch over, as soon as the batch before it has left. @throws what the server answered too early */
+  async send(jobs: JobSpec[]): Promise<void> {
+    await Promise.race([this.#previous, this.#answered]);
+    if (this.#isAnswered) {
+      await this.answer;
+      throw new BatonError("internal", "the server answered before the stream had ended");
+    }
+    this.#previous = new Promise((resolve) => {
+      this.#call.write({ jobs }, () => resolve());
+    });
+  }
+
+  end(): void {
+    this.#call.end();
+  }
+
+  cancel(): void {
+    this.#call.cancel();
+  }
 }
 
 async function sendAll(
-  stream: OpenStream,
+  stream: BatchStream,
   requests: AsyncIterable<JobRequest> | Iterable<JobRequest>,
   options: SubmitStreamOptions,
   sizes: number[],
@@ -122,7 +147,7 @@ async function sendAll(
   let batchBytes = 0;
   let index = 0;
   const send = async () => {
-    await write(stream, { jobs: batch });
+    await stream.send(batch);
     sizes.push(batch.length);
     batch = [];
     batchBytes = 0;
@@ -140,21 +165,14 @@ async function sendAll(
   if (batch.length > 0) await send();
 }
 
-/** Hands one batch over and waits while the connection is full. */
-async function write(stream: OpenStream, message: SubmitManyRequest): Promise<void> {
-  if (stream.answered.aborted) {
-    await stream.answer;
-    throw new BatonError("internal", "the server answered before the stream had ended");
-  }
-  if (stream.call.write(message)) return;
-  // An answer in the middle means that nobody will read on; the next write, or the end, reports it.
-  await once(stream.call, "drain", { signal: stream.answered }).catch(() => undefined);
-}
-
 /** After a fault on this side: ends the stream properly, so that the error can say what was accepted. */
-async function withAccepted(stream: OpenStream, error: unknown, address: string): Promise<unknown> {
+async function withAccepted(
+  stream: BatchStream,
+  error: unknown,
+  address: string,
+): Promise<unknown> {
   if (isServiceError(error)) return toBatonError(error, address);
-  stream.call.end();
+  stream.end();
   const response = await stream.answer.catch(() => undefined);
   if (!(error instanceof BatonError)) return error;
   const details = { ...error.details, acceptedCount: response?.acceptedCount };
