@@ -1,5 +1,4 @@
 /** Client, tasks and workers for Baton. See docs/sdk.md. */
-export { createClient } from "./client.ts";
 export type {
   BulkOptions,
   CancelManyOptions,
@@ -21,6 +20,7 @@ export {
   WorkerStopped,
 } from "./control-errors.ts";
 export type { FatalOptions, TimeoutReason } from "./control-errors.ts";
+export { createClient } from "./create-client.ts";
 export type { EnqueueOptions } from "./enqueue-options.ts";
 export { BatonError, JobFailedError } from "./errors.ts";
 export type { BatonErrorCode, ClientErrorCode, ServerErrorCode } from "./errors.ts";

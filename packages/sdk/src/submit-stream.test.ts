@@ -5,7 +5,7 @@ import type { TestContext } from "node:test";
 import { z } from "zod";
 
 import { FakeServer, fault, nextTurn, status, submitStreamOf } from "../test/fake-server.ts";
-import { createClient } from "./client.ts";
+import { createClient } from "./create-client.ts";
 import type { JobServiceServer, SubmitStreamResponse } from "./contract.ts";
 import type { JobRequest } from "./job-spec.ts";
 import { task } from "./task.ts";

@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { z } from "zod";
 
 import type { TaskContext } from "./context.ts";
-import { createClient } from "./client.ts";
+import { createClient } from "./create-client.ts";
 import type { JobHandle } from "./job-handle.ts";
 import type { JsonOf } from "./json-type.ts";
 import { isTask, task } from "./task.ts";

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { TestContext } from "node:test";
 
 import { aWireJob, FakeServer, fault, jobId, status, watches } from "../test/fake-server.ts";
-import { createClient } from "./client.ts";
+import { createClient } from "./create-client.ts";
 import type { Job as WireJob, JobServiceServer, WatchResponse } from "./contract.ts";
 import { JobFailedError } from "./errors.ts";
 

@@ -6,7 +6,7 @@ import { z } from "zod";
 
 import { answers, aWireJob, FakeServer, fault, jobId, status } from "../test/fake-server.ts";
 import type { Scripts } from "../test/fake-server.ts";
-import { createClient } from "./client.ts";
+import { createClient } from "./create-client.ts";
 import type { Client, ClientOptions } from "./client.ts";
 import type {
   JobSpec,
