@@ -1,4 +1,5 @@
 /** Settings: one row each, from the environment or from flags of the same meaning. docs/operations.md lists them. */
+import { isIPv4 } from "node:net";
 import { hostname } from "node:os";
 import { z } from "zod";
 
@@ -24,6 +25,12 @@ const SETTINGS = {
     .describe("Your own PostgreSQL (15 to 18). Absent: the embedded one."),
   BATON_DATA_DIRECTORY: z.string().min(1).optional().describe("Data of the embedded PostgreSQL. Default: .baton here."),
   BATON_HOST: z.string().min(1).default("127.0.0.1").describe("Address that HTTP and gRPC listen on."),
+  BATON_ALLOW_UNAUTHENTICATED: z
+    .enum(["true", "false"])
+    .default("false")
+    .describe(
+      "true: BATON_HOST may be reachable from other machines, although everybody who reaches it may do everything.",
+    ),
   BATON_HTTP_PORT: port.default(8080).describe("Port of HTTP. 0: any free one."),
   BATON_GRPC_PORT: port.default(9000).describe("Port of gRPC. 0: any free one."),
   BATON_SERVER_NAME: z.string().min(1).max(128).optional().describe("Name of this server. Default: host and process id."),
@@ -101,6 +108,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new AppError("invalid_config", `Settings are wrong. ${problems.join(". ")}`);
   }
   const settings = parsed.data;
+  if (!isLoopback(settings.BATON_HOST) && settings.BATON_ALLOW_UNAUTHENTICATED !== "true") {
+    throw new AppError(
+      "invalid_config",
+      `BATON_HOST: expected a loopback address such as 127.0.0.1; received ${JSON.stringify(settings.BATON_HOST)}. ` +
+        "This version has no authentication, so whoever reaches that address could run jobs. Where something else " +
+        "keeps strangers away (a container's network, a firewall), set BATON_ALLOW_UNAUTHENTICATED=true.",
+      { host: settings.BATON_HOST },
+    );
+  }
   return {
     databaseUrl: settings.DATABASE_URL,
     dataDirectory: settings.BATON_DATA_DIRECTORY,
@@ -117,4 +133,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     logLevel: settings.BATON_LOG_LEVEL,
   };
+}
+
+/** Names other than localhost may lead anywhere, tomorrow if not today. */
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }

@@ -24,8 +24,8 @@ export interface RunningServer {
   readonly dataDirectory: string | undefined;
   /** Resolves when the server can not go on and must be stopped. */
   readonly failed: Promise<AppError>;
-  /** Stops everything in reverse order. */
-  stop(): Promise<void>;
+  /** Stops everything in reverse order. `onStep` is told what is being stopped. */
+  stop(onStep?: (step: string) => void): Promise<void>;
 }
 
 export interface StartOptions {
@@ -37,28 +37,31 @@ export interface StartOptions {
 
 /** Starts PostgreSQL if it is the embedded one, then the engine, then the doors. @throws AppError */
 export async function startServer({ config, logger, onStep }: StartOptions): Promise<RunningServer> {
-  const stops: (() => Promise<void>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const stopPart of stops.splice(0).reverse()) await stopPart();
+  const stops: (readonly [part: string, stop: () => Promise<void>])[] = [];
+  const stop = async (onStopStep?: (step: string) => void): Promise<void> => {
+    for (const [part, stopPart] of stops.splice(0).reverse()) {
+      onStopStep?.(`stopping ${part}`);
+      await stopPart();
+    }
   };
   try {
     onStep?.("starting PostgreSQL");
-    const postgres = await startPostgres(config);
-    if (postgres !== undefined) stops.push(() => postgres.stop());
+    const postgres = await startPostgres(config, logger);
+    if (postgres !== undefined) stops.push(["PostgreSQL", () => postgres.stop()]);
     const db = openDatabase({
       connection: postgres?.connection ?? connectionOf(config),
       connectionsMax: config.databaseConnections,
       applicationName: `baton ${config.serverName}`.slice(0, 63),
       onError: (error) => logger.warn({ err: error }, "an idle database connection broke"),
     });
-    stops.push(() => db.close());
+    stops.push(["the database connections", () => db.close()]);
 
     onStep?.("migrating the schema");
     await migrateSchema(db, logger);
 
     onStep?.("starting the engine");
     const engine = await startEngine({ ...config, name: config.serverName, version: VERSION, db, logger });
-    stops.push(() => engine.stop());
+    stops.push(["the engine", () => engine.stop()]);
 
     const { operations } = engine;
     const grpc = createGrpcServer({
@@ -68,11 +71,11 @@ export async function startServer({ config, logger, onStep }: StartOptions): Pro
       logger,
       payloadBytesMax: config.payloadBytesMax,
     });
-    const grpcPort = await grpc.listen(`${config.host}:${config.grpcPort}`);
-    stops.push(() => grpc.shutdown(SHUTDOWN_MS));
-    stops.push(async () => engine.drain());
+    const grpcPort = await grpc.listen(`${hostInAddress(config.host)}:${config.grpcPort}`);
+    stops.push(["gRPC", () => grpc.shutdown(SHUTDOWN_MS)]);
+    stops.push(["worker connections", async () => engine.drain()]);
     const http = createHttpApp({ operations, version: VERSION, logger, payloadBytesMax: config.payloadBytesMax });
-    stops.push(() => http.close());
+    stops.push(["HTTP", () => http.close()]);
     const httpPort = await listen(http, config);
 
     logger.info({ httpPort, grpcPort, server: config.serverName }, "ready");
@@ -91,11 +94,20 @@ export async function startServer({ config, logger, onStep }: StartOptions): Pro
 
 async function startPostgres(
   config: Config,
+  logger: Logger,
 ): Promise<(SupervisedPostgres & { readonly dataDirectory: string }) | undefined> {
   if (config.databaseUrl !== undefined) return undefined;
   const dataDirectory = config.dataDirectory ?? (await defaultDataDirectory());
-  const postgres = await superviseEmbeddedPostgres({ dataDirectory });
+  const postgres = await superviseEmbeddedPostgres({
+    dataDirectory,
+    onLog: (message) => logger.info(message),
+  });
   return Object.assign(postgres, { dataDirectory });
+}
+
+/** An IPv6 address stands in brackets before a port. */
+function hostInAddress(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 function connectionOf(config: Config): pg.ClientConfig {
