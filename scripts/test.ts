@@ -42,9 +42,15 @@ const timeoutsMs = TIMEOUTS_MS[options.torture === true ? "torture" : "usual"];
 
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => interrupt.abort());
+  process.on(signal, () => {
+    // Asked a second time: at once. PostgreSQL is stopped by its holder, which sees us go.
+    if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    interrupt.abort();
+  });
 }
 onParentExit(() => interrupt.abort());
+// `npm test | head`: nobody reads on.
+process.stdout.on("error", () => interrupt.abort());
 
 const files = chooseFiles(positionals, options.torture === true);
 if (files.length === 0) {
@@ -95,7 +101,8 @@ async function runFiles(chosen: readonly string[]): Promise<number> {
   });
   const outcome = watchOutcome(events);
   const report = events.compose(spec);
-  report.pipe(process.stdout, { end: false });
+  // Not pipe(): it stops reading when the output breaks, and the run would never end.
+  report.on("data", (text: string) => process.stdout.write(text));
   await finished(report);
   if (interrupt.signal.aborted) {
     console.error("The tests were interrupted.");
