@@ -64,6 +64,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     transaction: (work) => inTransaction(pool, work),
     connect: async (applicationName) => {
       const client = new pg.Client({ ...config, application_name: applicationName });
+      client.on("error", ignoreBreak);
       await client.connect();
       return client;
     },
@@ -86,6 +87,7 @@ async function inTransaction<Result>(
   work: (tx: Db) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
+  client.on("error", ignoreBreak);
   let failure: unknown;
   try {
     await client.query("begin");
@@ -97,10 +99,17 @@ async function inTransaction<Result>(
     await client.query("rollback").catch(() => undefined);
     throw error;
   } finally {
+    client.off("error", ignoreBreak);
     // A connection that broke must not return to the pool.
     client.release(failure instanceof Error && isConnectionError(failure) ? failure : undefined);
   }
 }
+
+/**
+ * A connection that breaks between two statements emits an event, which without a listener ends the process. Its next
+ * statement fails, and that is what its user hears.
+ */
+function ignoreBreak(): void {}
 
 /** Whether an error means that the database was away or dropped the connection, so that a repeat may succeed. */
 export function isConnectionError(error: unknown): boolean {
