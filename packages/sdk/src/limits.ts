@@ -36,6 +36,11 @@ export const LOG_BATCH_BYTES_MAX = 1024 * 1024;
 /** Outcomes in one message. */
 export const OUTCOME_BATCH_MAX = 1_000;
 export const OUTCOME_BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * Messages of outcomes without acknowledgement; what comes meanwhile forms the next, larger one. A server stops reading
+ * the stream at 64, and then heartbeats would wait behind outcomes.
+ */
+export const OUTCOME_MESSAGES_MAX = 16;
 /** Outcomes that wait for their acknowledgement; beyond it no further job starts. */
 export const OUTCOMES_WAITING_MAX = 10_000;
 export const OUTCOME_BYTES_WAITING_MAX = 64 * 1024 * 1024;

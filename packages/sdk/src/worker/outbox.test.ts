@@ -56,6 +56,20 @@ describe("Outbox", () => {
     assert.equal(outbox.count, 1);
   });
 
+  it("has at most 16 messages without acknowledgement, and gathers the rest", () => {
+    const outbox = new Outbox();
+    for (let n = 0; n < 20; n += 1) {
+      outbox.add(anOutcome(n));
+      outbox.take();
+    }
+    assert.equal(outbox.take(), undefined);
+
+    outbox.acknowledge(7);
+
+    const next = outbox.take();
+    assert.deepEqual([next?.sequence, next?.outcomes.length], [17, 4]);
+  });
+
   it("ignores an acknowledgement of a message that it did not send", () => {
     const outbox = new Outbox();
     outbox.add(anOutcome(1));

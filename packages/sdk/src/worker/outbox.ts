@@ -1,6 +1,6 @@
 /** Outcomes on their way: kept until the server has acknowledged them, and sent again on the next stream. */
 import type { AttemptRef, Outcome, Outcomes } from "../gen/baton/v1/worker.ts";
-import { OUTCOME_BATCH_BYTES_MAX, OUTCOME_BATCH_MAX } from "../limits.ts";
+import { OUTCOME_BATCH_BYTES_MAX, OUTCOME_BATCH_MAX, OUTCOME_MESSAGES_MAX } from "../limits.ts";
 
 /** In the order in which they came; nothing is lost and nothing is sent twice on one stream. */
 export class Outbox {
@@ -32,8 +32,9 @@ export class Outbox {
     this.#bytes += bytesOf(outcome);
   }
 
-  /** The next message, or undefined when all are sent. */
+  /** The next message; undefined when all are sent, or too many messages are without acknowledgement. */
   take(): Outcomes | undefined {
+    if (this.#sent.size >= OUTCOME_MESSAGES_MAX) return undefined;
     const size = this.#nextBatchSize();
     if (size === 0) return undefined;
     const outcomes = this.#waiting;

@@ -206,6 +206,7 @@ class StreamWorker implements Worker {
   #onAck(ack: OutcomesAck): void {
     const outcomes = this.#outbox.acknowledge(ack.sequence);
     this.#attempts.acknowledge(outcomes, ack.stale);
+    if (this.#outbox.hasWaiting) this.#planFlush();
     this.#checkDone();
   }
 
