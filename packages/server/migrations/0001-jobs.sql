@@ -73,6 +73,8 @@ create table baton.worker (
   labels       jsonb       not null,
   lease_ms     integer     not null,
   is_draining  boolean     not null default false,
+  -- Grows with each connection: the end of an earlier one must not detach a later one.
+  connection   integer     not null default 1,
   connected_at timestamptz not null default baton.clock(),
   -- Since when nothing was heard of it; null while it is connected.
   detached_at  timestamptz,

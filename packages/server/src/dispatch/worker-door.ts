@@ -81,11 +81,11 @@ export class WorkerDoor {
     const leaseMs = leaseMsOf(hello);
     const { serverId } = this.#options;
     const bookedAt = serverId();
-    const id = await patiently(() =>
+    const key = await patiently(() =>
       workerAttach(db, { ...hello, tasks, queues, serverId: bookedAt, leaseMs }),
     );
     const session = new WorkerSession({
-      id,
+      key,
       instance: hello.instance,
       name: hello.name,
       slots: hello.slots,
@@ -104,7 +104,7 @@ export class WorkerDoor {
       );
     } catch (error) {
       workers.leave(session);
-      await patiently(() => workerDetach(db, id, bookedAt, 0));
+      await patiently(() => workerDetach(db, key, 0));
       throw error;
     }
     if (bookedAt !== serverId() || this.#isClosed) {
@@ -131,18 +131,18 @@ export class WorkerDoor {
 
   /** Drops workers that were silent for longer than their lease; the reaper takes their jobs back. */
   async dropSilentOnce(): Promise<void> {
-    const { db, workers, now, serverId } = this.#options;
+    const { db, workers, now } = this.#options;
     for (const session of [...workers.all()]) {
       const silentMs = now() - session.heardAtMs;
       if (silentMs <= session.leaseMs) continue;
       workers.leave(session);
       session.sink.goodbye("lease_expired");
-      await workerDetach(db, session.id, serverId(), Math.round(silentMs));
+      await workerDetach(db, session.key, Math.round(silentMs));
     }
   }
 
   #connection(session: WorkerSession): WorkerConnection {
-    const { db, outcomes, stops, notes, workers, renewedAgoMs, now, serverId } = this.#options;
+    const { db, outcomes, stops, notes, workers, renewedAgoMs, now } = this.#options;
     return new WorkerConnection({
       session,
       outcomes,
@@ -162,9 +162,9 @@ export class WorkerDoor {
         workers.leave(session);
         await outcomes.idle();
         if (session.isDraining && session.held.size === 0) {
-          await patiently(() => workerLeave(db, session.id, serverId()));
+          await patiently(() => workerLeave(db, session.key));
         }
-        await patiently(() => workerDetach(db, session.id, serverId(), 0));
+        await patiently(() => workerDetach(db, session.key, 0));
       },
     });
   }

@@ -2,6 +2,7 @@
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { AttemptRef } from "../domain/job.ts";
 import type { LeasedJob } from "../store/job-lease.ts";
+import type { WorkerKey } from "../store/worker.ts";
 import type { Lane } from "./lanes.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 
@@ -62,7 +63,8 @@ export interface HeldAttempt {
 }
 
 export interface WorkerSessionOptions {
-  readonly id: number;
+  /** Of its row, and of its connection. */
+  readonly key: WorkerKey;
   readonly instance: string;
   readonly name: string;
   readonly slots: number;
@@ -74,6 +76,7 @@ export interface WorkerSessionOptions {
 
 export class WorkerSession {
   readonly id: number;
+  readonly key: WorkerKey;
   readonly instance: string;
   readonly name: string;
   readonly slots: number;
@@ -98,7 +101,8 @@ export class WorkerSession {
   readonly #waiting = new Set<HeldAttempt>();
 
   constructor(options: WorkerSessionOptions) {
-    this.id = options.id;
+    this.id = options.key.id;
+    this.key = options.key;
     this.instance = options.instance;
     this.name = options.name;
     this.slots = options.slots;

@@ -106,9 +106,16 @@ export interface NewWorker {
   readonly leaseMs: number;
 }
 
-/** Books a worker that connected, for the first time or again. @returns its id */
-export async function workerAttach(db: Db, worker: NewWorker): Promise<number> {
-  const rows = await db.query<{ id: number }>(sql`
+/** One connection of a worker. */
+export interface WorkerKey {
+  readonly id: number;
+  /** Number of its connection, from 1. */
+  readonly connection: number;
+}
+
+/** Books a worker that connected, for the first time or again. */
+export async function workerAttach(db: Db, worker: NewWorker): Promise<WorkerKey> {
+  const rows = await db.query<WorkerKey>(sql`
     insert into baton.worker (instance, server_id, name, host, pid, sdk, slots, tasks, queues, labels, lease_ms)
     values (${worker.instance}, ${worker.serverId}, ${worker.name}, ${worker.host}, ${worker.pid}, ${worker.sdk},
             ${worker.slots}, ${worker.tasks}, ${worker.queues}, ${JSON.stringify(worker.labels)}, ${worker.leaseMs})
@@ -116,24 +123,24 @@ export async function workerAttach(db: Db, worker: NewWorker): Promise<number> {
        set server_id = excluded.server_id, name = excluded.name, host = excluded.host, pid = excluded.pid,
            sdk = excluded.sdk, slots = excluded.slots, tasks = excluded.tasks, queues = excluded.queues,
            labels = excluded.labels, lease_ms = excluded.lease_ms, is_draining = false,
+           connection = worker.connection + 1,
            connected_at = baton.clock(), detached_at = null, gone_at = null
-    returning id`);
-  const id = rows[0]?.id;
-  if (id === undefined) throw new Error("insert … returning gave no row");
-  return id;
+    returning id, connection`);
+  const [key] = rows;
+  if (key === undefined) throw new Error("insert … returning gave no row");
+  return key;
 }
 
-/** Books that a worker's connection to this server is gone. @param silentMs how long nothing was heard of it */
+/** Books that a connection of a worker is gone. @param silentMs how long nothing was heard of it */
 export async function workerDetach(
   db: Db,
-  workerId: number,
-  serverId: number,
+  { id, connection }: WorkerKey,
   silentMs: number,
 ): Promise<void> {
   await db.query(sql`
     update baton.worker
        set detached_at = baton.clock() - ${silentMs}::bigint * interval '1 ms'
-     where id = ${workerId} and server_id = ${serverId} and detached_at is null and gone_at is null`);
+     where id = ${id} and connection = ${connection} and detached_at is null and gone_at is null`);
 }
 
 export async function workerDrain(db: Db, workerId: number): Promise<void> {
@@ -141,11 +148,11 @@ export async function workerDrain(db: Db, workerId: number): Promise<void> {
 }
 
 /** Marks a worker gone that said good-bye and holds nothing. */
-export async function workerLeave(db: Db, workerId: number, serverId: number): Promise<void> {
+export async function workerLeave(db: Db, { id, connection }: WorkerKey): Promise<void> {
   await db.query(sql`
     update baton.worker
        set gone_at = baton.clock()
-     where id = ${workerId} and server_id = ${serverId}
+     where id = ${id} and connection = ${connection}
        and not exists (select from baton.job where job.worker_id = worker.id and job.state = 'running')`);
 }
 
