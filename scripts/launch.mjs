@@ -17,6 +17,7 @@ const COMMANDS = {
   dev: { file: BATON, arguments: ["dev"] },
   // Paths that a user types are relative to where they type them; npm moves to the root and keeps that in INIT_CWD.
   baton: { file: BATON, runsWhereTyped: true },
+  bench: { file: "bench/src/bench.ts" },
   demo: { file: "scripts/demo.ts" },
   test: { file: "scripts/test.ts" },
   verify: { file: "scripts/verify.ts" },
