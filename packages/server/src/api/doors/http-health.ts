@@ -2,6 +2,8 @@ import { Type } from "@fastify/type-provider-typebox";
 import type { HttpApp } from "../rest/app.ts";
 import type { Operations } from "../operations.ts";
 
+const PLAIN_TEXT = "text/plain; charset=utf-8";
+
 /** `/health` and `/ready` with the answers of specification 1, for load balancers and probes. */
 export function healthDoor(app: HttpApp, operations: Pick<Operations, "isReady">): void {
   app.get(
@@ -14,7 +16,7 @@ export function healthDoor(app: HttpApp, operations: Pick<Operations, "isReady">
         response: { 200: plainText("OK") },
       },
     },
-    async (_request, reply) => reply.type("text/plain").send("OK"),
+    async (_request, reply) => reply.type(PLAIN_TEXT).send("OK"),
   );
 
   app.get(
@@ -32,7 +34,7 @@ export function healthDoor(app: HttpApp, operations: Pick<Operations, "isReady">
         request.log.warn({ err: error }, "readiness is unknown");
         return false;
       });
-      void reply.code(isReady ? 200 : 503).type("text/plain");
+      void reply.code(isReady ? 200 : 503).type(PLAIN_TEXT);
       return reply.send(isReady ? "READY" : "NOT READY");
     },
   );

@@ -10,6 +10,10 @@ const PAGE_POLICY =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+const LOGO =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><text x="4" y="30" fill="#fff" ' +
+  'font-family="system-ui,sans-serif" font-size="28" font-weight="700">Baton</text></svg>';
+
 /** Gathers the schemas of all routes that are registered after it and serves them. */
 export function serveOpenApi(app: HttpApp, version: string): void {
   void app.register(swagger, {
@@ -41,6 +45,7 @@ export function serveOpenApi(app: HttpApp, version: string): void {
     staticCSP: PAGE_POLICY,
     uiConfig: { docExpansion: "list", deepLinking: true, displayRequestDuration: true },
     theme: { title: "Baton API" },
+    logo: { type: "image/svg+xml", content: LOGO, href: "/api/v1/docs" },
   });
   void app.register(async (scope: HttpApp) => {
     scope.get("/api/v1/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
