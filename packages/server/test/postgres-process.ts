@@ -157,7 +157,10 @@ function startProgram(
       const seen: string[] = [];
       for (;;) {
         const { value, done } = await lines.next();
-        assert(done !== true, `the program ended without ${kinds.join()}, after: ${seen.join(" ")}`);
+        assert(
+          done !== true,
+          `the program ended without ${kinds.join()}, after: ${seen.join(" ")}`,
+        );
         const line: PostgresProgramLine = JSON.parse(value);
         if (isOneOf(line, kinds)) return line;
         seen.push(value);

@@ -21,7 +21,9 @@ try {
   process.once("SIGTERM", () => {
     void server.stop().then(() => write({ kind: "stopped" }));
   });
-  void server.failed.then((error) => write({ kind: "failed", code: error.code, message: error.message }));
+  void server.failed.then((error) =>
+    write({ kind: "failed", code: error.code, message: error.message }),
+  );
   write({
     kind: "ready",
     pid: server.pid,

@@ -6,26 +6,14 @@
  * /root cannot be reached by the unprivileged account. Both are mended, in place or in a copy.
  */
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
-import {
-  chmod,
-  cp,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  symlink,
-} from "node:fs/promises";
 import { createRequire } from "node:module";
-import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
 import { AppError } from "../errors.ts";
 import { unreachablePart, type Account } from "./account.ts";
+import { copyBelow, copyParents } from "./binaries-copy.ts";
+import { linkLibraries } from "./library-links.ts";
 
 /** Where the programs are, and which PostgreSQL they are. */
 export interface PostgresBinaries {
@@ -85,39 +73,6 @@ function installedDirectory(): string {
   }
 }
 
-/** Makes the links between shared libraries that the package's install script would make. */
-async function linkLibraries(native: string): Promise<void> {
-  const text = await readFile(path.join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
-  for (const { source, target } of parseLinks(text)) {
-    // Both names begin with "native/".
-    const link = path.resolve(native, "..", target);
-    const isThere = await lstat(link).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) continue;
-    await symlink(path.relative(path.dirname(target), source), link).catch((error: unknown) => {
-      // Another process makes the same links at the same time.
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    });
-  }
-}
-
-function parseLinks(text: string): readonly { readonly source: string; readonly target: string }[] {
-  const links: unknown = JSON.parse(text);
-  if (!Array.isArray(links)) return [];
-  return links.flatMap((link: unknown) =>
-    typeof link === "object" &&
-    link !== null &&
-    "source" in link &&
-    "target" in link &&
-    typeof link.source === "string" &&
-    typeof link.target === "string"
-      ? [{ source: link.source, target: link.target }]
-      : [],
-  );
-}
-
 /** Runs `postgres --version`: shows at once whether the programs can be reached, loaded and executed. */
 async function probe(native: string, account: Account | undefined): Promise<PostgresBinaries> {
   const postgres = path.join(native, "bin", "postgres");
@@ -128,7 +83,7 @@ async function probe(native: string, account: Account | undefined): Promise<Post
   }).catch((error: unknown) => {
     throw new AppError(
       "postgres_start_failed",
-      `The embedded PostgreSQL does not run on this system: ${error instanceof Error ? error.message : String(error)}. ` +
+      `The embedded PostgreSQL does not run on this system: ${reasonOf(error)}. ` +
         (account === undefined
           ? ""
           : `As root Baton runs it as uid ${account.uid}, which needs the right to change to it. `) +
@@ -141,12 +96,11 @@ async function probe(native: string, account: Account | undefined): Promise<Post
   return { initdb: path.join(native, "bin", "initdb"), postgres, major };
 }
 
-/**
- * Copies the programs once to a place that the account can reach, and finds the copy there the next time.
- *
- * The copy is named by what it holds, so an upgrade makes a new one, and one that a cleaner of temporary files has
- * gnawed at is seen and replaced.
- */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.trim() : String(error);
+}
+
+/** Tries copies in one place after the other. */
 async function probeCopy({
   installed,
   copyParents: parents,
@@ -164,90 +118,9 @@ async function probeCopy({
   throw new AppError(
     "postgres_start_failed",
     `The programs of the embedded PostgreSQL in ${installed} cannot be used where they are, nor from a copy in ` +
-      `${parents.join(", ")}: ${failures.map(String).join("; ")}. ` +
+      `${parents.join(", ")}: ${failures.map(reasonOf).join("; ")}. ` +
       "Make one of these writable, or set DATABASE_URL to a PostgreSQL of your own.",
     { installed },
     { cause: new AggregateError(failures) },
   );
-}
-
-/** Best first: systems clean up /var/tmp and /tmp under a server that runs for weeks. */
-function copyParents(): readonly string[] {
-  const uid = process.getuid?.() ?? 0;
-  const own =
-    uid === 0
-      ? "/var/lib/baton"
-      : path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "baton");
-  return [own, `/var/tmp/baton-${uid}`, path.join(os.tmpdir(), `baton-${uid}`)];
-}
-
-async function copyBelow(
-  parent: string,
-  installed: string,
-  account: Account | undefined,
-): Promise<string> {
-  await ownDirectory(parent);
-  const unreachable = await unreachablePart(parent, account);
-  if (unreachable !== undefined) throw new Error(`${unreachable} cannot be passed`);
-
-  const fingerprint = await fingerprintOf(installed);
-  const copy = path.join(parent, `postgresql-${fingerprint}`);
-  if (await isIntact(copy, fingerprint)) return copy;
-
-  const draft = await mkdtemp(path.join(parent, "copying-"));
-  try {
-    const native = path.join(draft, "native");
-    await cp(installed, native, { recursive: true, verbatimSymlinks: true });
-    await linkLibraries(native);
-    await makeReadable(native);
-    await rename(copy, path.join(draft, "damaged")).catch(() => undefined);
-    await rename(native, copy).catch(async (error: unknown) => {
-      // Another Baton made the same copy meanwhile.
-      if (!(await isIntact(copy, fingerprint))) throw error;
-    });
-  } finally {
-    await rm(draft, { recursive: true, force: true });
-  }
-  return copy;
-}
-
-/** Under a umask of 077 npm installs files that only their owner can read. */
-async function makeReadable(native: string): Promise<void> {
-  await chmod(native, 0o755);
-  for (const entry of await readdir(native, { recursive: true, withFileTypes: true })) {
-    const name = path.join(entry.parentPath, entry.name);
-    if (entry.isSymbolicLink()) continue;
-    const isProgram = path.basename(entry.parentPath) === "bin";
-    await chmod(name, entry.isDirectory() || isProgram ? 0o755 : 0o644);
-  }
-}
-
-/**
- * Makes a directory that everybody may pass and only this process's user may change. In /tmp anybody may have made
- * it first, and could swap the programs in it: then it is refused.
- */
-async function ownDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o755 });
-  const entry = await lstat(directory);
-  if (!entry.isDirectory() || entry.uid !== process.getuid?.() || (entry.mode & 0o022) !== 0) {
-    throw new Error(`${directory} belongs to somebody else or can be changed by others`);
-  }
-}
-
-async function isIntact(copy: string, fingerprint: string): Promise<boolean> {
-  return (await fingerprintOf(copy).catch(() => "")) === fingerprint;
-}
-
-/** A hash over the names and sizes of all files; links are left out, because they may not have been made yet. */
-async function fingerprintOf(native: string): Promise<string> {
-  const entries = await readdir(native, { recursive: true, withFileTypes: true });
-  const files = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => {
-        const file = path.join(entry.parentPath, entry.name);
-        return `${path.relative(native, file)} ${(await lstat(file)).size}`;
-      }),
-  );
-  return createHash("sha256").update(files.sort().join("\n")).digest("hex").slice(0, 16);
 }

@@ -10,24 +10,14 @@
  *   postgres.log    what it says
  * ```
  */
-import { createHash, randomBytes } from "node:crypto";
-import {
-  chmod,
-  lchown,
-  link,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-} from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { chmod, lchown, lstat, mkdir, mkdtemp } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
 import { AppError } from "../errors.ts";
 import { postgresAccount, unreachablePart, type Account } from "./account.ts";
+import { readSecrets, replaceSecrets, type Secrets } from "./secrets.ts";
 
 /** Where data directories go whose natural place PostgreSQL's account cannot reach; /var/lib is for such things. */
 const SYSTEM_DIRECTORY = "/var/lib/baton";
@@ -129,62 +119,6 @@ async function accountFor(pgdata: string): Promise<Account | undefined> {
     : postgresAccount();
 }
 
-interface Secrets {
-  readonly password: string;
-  /** Only where the data directory's own path is too long for a socket. */
-  readonly socketDirectory?: string;
-}
-
-/** Reads `baton.json`, or makes it. Of two processes that make it at once, one wins and both use its password. */
-async function readSecrets(directory: string, pgdata: string): Promise<Secrets> {
-  const file = path.join(directory, "baton.json");
-  const existing = await readFile(file, "utf8").catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return undefined;
-  });
-  if (existing !== undefined) return parseSecrets(existing, file);
-
-  if (await exists(path.join(pgdata, "PG_VERSION"))) {
-    throw new AppError(
-      "data_directory_unusable",
-      `${file} is missing, and with it the password of the database in ${pgdata}. Restore the file from a backup ` +
-        "of the data directory, or move the directory away to begin with an empty one.",
-      { directory },
-    );
-  }
-  await writeSecrets(file, { password: randomBytes(24).toString("base64url") }, link);
-  return parseSecrets(await readFile(file, "utf8"), file);
-}
-
-function parseSecrets(text: string, file: string): Secrets {
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== "object" || value === null || !("password" in value)) {
-    throw new Error(`${file} must hold an object with a password`);
-  }
-  const { password } = value;
-  if (typeof password !== "string") throw new Error(`the password in ${file} must be a string`);
-  return "socketDirectory" in value && typeof value.socketDirectory === "string"
-    ? { password, socketDirectory: value.socketDirectory }
-    : { password };
-}
-
-/**
- * Writes the file whole or not at all.
- *
- * @param place `rename` replaces an existing file, `link` leaves it
- */
-async function writeSecrets(file: string, secrets: Secrets, place: typeof link): Promise<void> {
-  const draft = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  await writeFile(draft, `${JSON.stringify(secrets, undefined, 2)}\n`, { mode: 0o600, flush: true });
-  try {
-    await place(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
 /** Finds or makes the directory of the socket: private, because whoever may enter may try passwords. */
 async function socketDirectoryOf(
   directory: string,
@@ -204,11 +138,7 @@ async function socketDirectoryOf(
   const parent = isShortEnough(path.join(os.tmpdir(), "baton-123456")) ? os.tmpdir() : "/tmp";
   const made = await mkdtemp(path.join(parent, "baton-"));
   await giveTo(made, account);
-  await writeSecrets(
-    path.join(directory, "baton.json"),
-    { ...secrets, socketDirectory: made },
-    rename,
-  );
+  await replaceSecrets(directory, { ...secrets, socketDirectory: made });
   return made;
 }
 
@@ -219,7 +149,9 @@ function isShortEnough(directory: string): boolean {
 async function isPrivate(directory: string, account: Account | undefined): Promise<boolean> {
   const entry = await lstat(directory).catch(() => undefined);
   const owner = account?.uid ?? process.getuid?.();
-  return entry !== undefined && entry.isDirectory() && entry.uid === owner && (entry.mode & 0o077) === 0;
+  return (
+    entry !== undefined && entry.isDirectory() && entry.uid === owner && (entry.mode & 0o077) === 0
+  );
 }
 
 /** Makes a directory, and those above it that are missing, with exactly this mode; leaves existing ones as they are. */

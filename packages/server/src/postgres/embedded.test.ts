@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, lstat, mkdir, readdir, readFile, rm, watch, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  watch,
+  writeFile,
+} from "node:fs/promises";
 import path from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
@@ -65,7 +75,10 @@ for (const { name, options, skip } of USERS) {
     it("ends with its owner and has its data the next time", async (t) => {
       const site = await aPostgresSite(t, options);
       const first = site.start();
-      await query((await first.next("ready")).connection, "create table kept as select 7 as number");
+      await query(
+        (await first.next("ready")).connection,
+        "create table kept as select 7 as number",
+      );
 
       await first.end("SIGTERM");
 
@@ -159,7 +172,10 @@ for (const { name, options, skip } of USERS) {
       const { code, message } = await site.start().next("failed");
 
       assert.equal(code, "postgres_version_mismatch");
-      assert.match(message, /made by PostgreSQL 14, and this Baton brings PostgreSQL 18\..*pg_dump/);
+      assert.match(
+        message,
+        /made by PostgreSQL 14, and this Baton brings PostgreSQL 18\..*pg_dump/,
+      );
     });
   });
 }
@@ -176,7 +192,9 @@ describe("the embedded PostgreSQL", { concurrency: 2 }, () => {
     const log = await readFile(path.join(site.dataDirectory, "postgres.log"), "utf8");
     assert.match(log, /ready to accept connections/);
     assert.ok(!log.includes(password));
-    await assert.rejects(query({ ...connection, password: "wrong" }, "select 1"), { code: "28P01" });
+    await assert.rejects(query({ ...connection, password: "wrong" }, "select 1"), {
+      code: "28P01",
+    });
     assert.ok(!(await commandLineOf(pid)).includes(password));
   });
 
@@ -238,7 +256,13 @@ describe("the embedded PostgreSQL", { concurrency: 2 }, () => {
     await site.start().next("ready");
 
     const names = await readdir(site.dataDirectory);
-    assert.deepEqual(names.sort(), ["baton.conf", "baton.json", "postgres", "postgres.log", "socket"]);
+    assert.deepEqual(names.sort(), [
+      "baton.conf",
+      "baton.json",
+      "postgres",
+      "postgres.log",
+      "socket",
+    ]);
   });
 
   it("does not care about PostgreSQL's own variables in the environment", async (t) => {
@@ -282,7 +306,10 @@ describe("the embedded PostgreSQL", { concurrency: 2 }, () => {
     const first = site.start();
     await first.next("ready");
     await first.end("SIGTERM");
-    await writeFile(path.join(site.pgdata, "postgresql.auto.conf"), "shared_buffers = 'nonsense'\n");
+    await writeFile(
+      path.join(site.pgdata, "postgresql.auto.conf"),
+      "shared_buffers = 'nonsense'\n",
+    );
 
     const { code, message } = await site.start().next("failed");
 

@@ -10,20 +10,15 @@ import { chmod, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import pg from "pg";
+import type pg from "pg";
 
 import { AppError } from "../errors.ts";
+import { connectionOf, untilAnswering } from "./answering.ts";
 import { postgresBinaries, type PostgresBinaries } from "./binaries.ts";
 import { openDataDirectory, POSTGRES_USER, type DataDirectory } from "./data-directory.ts";
 import { initialiseData } from "./initialise.ts";
 import { boundLogFile } from "./log-file.ts";
-import {
-  disownPidFile,
-  isAlive,
-  runningPostmaster,
-  stopPostmaster,
-  waitUntilGone,
-} from "./postmaster.ts";
+import { disownPidFile, runningPostmaster, stopPostmaster, waitUntilGone } from "./postmaster.ts";
 import { settingsFile } from "./settings.ts";
 
 /** What to start. */
@@ -55,10 +50,8 @@ export interface EmbeddedPostgres {
   readonly exited: Promise<void>;
 }
 
-const SILENCE_MS_MAX_DEFAULT = 15_000;
 const START_ATTEMPTS_MAX = 10;
 const START_RETRY_MS = 300;
-const CONNECT_TIMEOUT_MS = 3_000;
 /** Enough of the log to see why it did not start, without filling a terminal. */
 const LOG_TAIL_CHARACTERS = 2_000;
 
@@ -73,14 +66,15 @@ export async function startEmbeddedPostgres(
   const directory = await openDataDirectory(options.dataDirectory);
   const binaries = await postgresBinaries(directory.account);
   options.signal?.throwIfAborted();
-  if (await initialiseData(directory, binaries)) options.onLog?.(`Made a database in ${directory.path}.`);
+  if (await initialiseData(directory, binaries))
+    options.onLog?.(`Made a database in ${directory.path}.`);
 
   for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
     const adopted = await adopt(directory, options);
     if (adopted !== undefined) return adopted;
     const logStart = await sizeOf(directory.logFile);
-    const started = await start(directory, binaries, options);
+    const started = await startServer(directory, binaries, options);
     if (started !== undefined) return started;
     const log = await logSince(directory.logFile, logStart);
     const isOthers = (await runningPostmaster(directory.pgdata)) !== undefined;
@@ -103,7 +97,7 @@ function startFailed(directory: DataDirectory, log: string): AppError {
   return new AppError(
     "postgres_start_failed",
     `The embedded PostgreSQL does not start on ${directory.path}. Its log (${directory.logFile}) ends with: ` +
-      `${log.slice(-LOG_TAIL_CHARACTERS).trim() || "(nothing)"}`,
+      (log.slice(-LOG_TAIL_CHARACTERS).trim() || "(nothing)"),
     { directory: directory.path, log: directory.logFile },
   );
 }
@@ -138,7 +132,7 @@ async function adopt(
 }
 
 /** Starts a server; `undefined` when it ends at once, or is about to because another one was faster. */
-async function start(
+async function startServer(
   directory: DataDirectory,
   binaries: PostgresBinaries,
   options: EmbeddedPostgresOptions,
@@ -189,13 +183,17 @@ async function spawnPostgres(
   await boundLogFile(directory.logFile);
   const log = await open(directory.logFile, "a", 0o600);
   try {
-    const child = spawn(binaries.postgres, ["-D", directory.pgdata, "-k", directory.socketDirectory], {
-      ...directory.account,
-      cwd: directory.pgdata,
-      detached: true,
-      env: { LC_ALL: "C", TZ: "UTC" },
-      stdio: ["ignore", log.fd, log.fd],
-    });
+    const child = spawn(
+      binaries.postgres,
+      ["-D", directory.pgdata, "-k", directory.socketDirectory],
+      {
+        ...directory.account,
+        cwd: directory.pgdata,
+        detached: true,
+        env: { LC_ALL: "C", TZ: "UTC" },
+        stdio: ["ignore", log.fd, log.fd],
+      },
+    );
     await once(child, "spawn");
     child.unref();
     return child;
@@ -228,93 +226,12 @@ function running(server: Server): EmbeddedPostgres {
   };
 }
 
-function connectionOf(directory: DataDirectory, database: string): pg.ClientConfig {
-  return {
-    host: directory.socketDirectory,
-    // All named, because pg would take what is missing from PGPORT, PGSSLMODE and the like.
-    port: 5432,
-    ssl: false,
-    user: POSTGRES_USER,
-    password: directory.password,
-    // Says nothing new, but pg would take an empty one from PGOPTIONS.
-    options: "-c client_min_messages=notice",
-    database,
-  };
-}
-
-/** Connects until it works and Baton's database is there, the server is gone, or nothing has been heard from it for too long. */
-async function untilAnswering(
-  server: Server,
-  { signal, silenceMsMax = SILENCE_MS_MAX_DEFAULT }: EmbeddedPostgresOptions,
-): Promise<"ready" | "gone" | "silent"> {
-  let silentSince = Date.now();
-  for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
-    const answer = await connectOnce(server.directory);
-    if (answer === "ready") return "ready";
-    if (answer === "busy") silentSince = Date.now();
-    if (!(await isAlive(server.pid))) return "gone";
-    if (Date.now() - silentSince > silenceMsMax) return "silent";
-    await sleep(waitMs, undefined, { ...(signal && { signal }) });
-  }
-}
-
-async function connectOnce(directory: DataDirectory): Promise<"ready" | "busy" | "silent"> {
-  const client = new pg.Client({
-    ...connectionOf(directory, "postgres"),
-    application_name: "baton start",
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-  });
-  client.on("error", () => undefined);
-  try {
-    await client.connect();
-    await ensureDatabase(client);
-    return "ready";
-  } catch (error) {
-    return classify(error, directory);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
-function classify(error: unknown, directory: DataDirectory): "busy" | "silent" {
-  if (!(error instanceof pg.DatabaseError)) return "silent";
-  const code = error.code ?? "";
-  // Starting up, recovering, shutting down (57P…), or all connections taken (53300).
-  if (code.startsWith("57P") || code === "53300") return "busy";
-  if (code.startsWith("28")) {
-    throw new AppError(
-      "data_directory_unusable",
-      `PostgreSQL on ${directory.path} does not accept the password in ${path.join(directory.path, "baton.json")}. ` +
-        "Restore that file from a backup, or choose another data directory with BATON_DATA_DIRECTORY.",
-      { directory: directory.path },
-      { cause: error },
-    );
-  }
-  throw new AppError(
-    "postgres_start_failed",
-    `The embedded PostgreSQL on ${directory.path} runs, but refuses its owner: ${error.message}.`,
-    { directory: directory.path, sqlState: code },
-    { cause: error },
-  );
-}
-
-async function ensureDatabase(client: pg.Client): Promise<void> {
-  const { rowCount } = await client.query("select from pg_database where datname = $1", [
-    POSTGRES_USER,
-  ]);
-  if (rowCount === 1) return;
-  await client.query(`create database ${POSTGRES_USER}`).catch((error: unknown) => {
-    // 42P04, 23505: another Baton that starts at the same time has just made it.
-    if (!["42P04", "23505"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  });
-}
-
 async function sizeOf(file: string): Promise<number> {
   return (await stat(file).catch(() => undefined))?.size ?? 0;
 }
 
-async function logSince(file: string, start: number): Promise<string> {
+async function logSince(file: string, offset: number): Promise<string> {
   const text = await readFile(file).catch(() => Buffer.alloc(0));
   // The file begins again when it has grown too large.
-  return text.subarray(text.length >= start ? start : 0).toString();
+  return text.subarray(text.length >= offset ? offset : 0).toString();
 }

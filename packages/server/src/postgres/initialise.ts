@@ -13,6 +13,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { AppError } from "../errors.ts";
+import { errorCode } from "../store/error-code.ts";
 import type { PostgresBinaries } from "./binaries.ts";
 import { POSTGRES_USER, type DataDirectory } from "./data-directory.ts";
 import { isAlive } from "./postmaster.ts";
@@ -45,7 +46,8 @@ export async function initialiseData(
     return true;
   } catch (error) {
     if ((await versionOf(directory.pgdata)) !== undefined) return false;
-    if (/could not look up effective user ID/.test(reasonOf(error))) throw unknownUser(directory, error);
+    if (/could not look up effective user ID/.test(reasonOf(error)))
+      throw unknownUser(directory, error);
     throw new AppError(
       "data_directory_unusable",
       `PostgreSQL's data could not be made in ${directory.pgdata}: ${reasonOf(error)}. ` +
@@ -125,7 +127,7 @@ function requireMajor(found: number, expected: number, directory: DataDirectory)
 /** The major version of the data in a directory; `undefined` when there are none. */
 async function versionOf(pgdata: string): Promise<number | undefined> {
   const text = await readFile(path.join(pgdata, "PG_VERSION"), "utf8").catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (errorCode(error) !== "ENOENT") throw error;
     return undefined;
   });
   return text === undefined ? undefined : Number.parseInt(text, 10);
@@ -135,7 +137,8 @@ async function versionOf(pgdata: string): Promise<number | undefined> {
 async function removeAbandonedDrafts(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const pid = new RegExp(`^${DRAFT_PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (pid === undefined || (Number(pid) !== process.pid && (await isAlive(Number(pid))))) continue;
+    if (pid === undefined || (Number(pid) !== process.pid && (await isAlive(Number(pid)))))
+      continue;
     // Its initdb may still be at work; then the next start removes the rest.
     await rm(path.join(directory, name), { recursive: true, force: true }).catch(() => undefined);
   }

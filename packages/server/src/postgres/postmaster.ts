@@ -9,6 +9,8 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
+import { errorCode } from "../store/error-code.ts";
+
 const POLL_MS = 20;
 const BACKGROUND_POLL_MS = 250;
 
@@ -49,7 +51,7 @@ export async function isAlive(pid: number): Promise<boolean> {
     process.kill(pid, 0);
   } catch (error) {
     // EPERM: it exists and belongs to somebody else.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    return errorCode(error) === "EPERM";
   }
   const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The name in parentheses may contain anything; the state follows the last one.
@@ -136,9 +138,13 @@ async function commandLine(pid: number): Promise<readonly string[]> {
   if (process.platform === "linux") {
     return (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
   }
-  const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "command=", "-p", `${pid}`]).catch(
-    () => ({ stdout: "" }),
-  );
+  const { stdout } = await promisify(execFile)("ps", [
+    "-ww",
+    "-o",
+    "command=",
+    "-p",
+    `${pid}`,
+  ]).catch(() => ({ stdout: "" }));
   // ps does not quote: a path with spaces is put together again up to the next option.
   const [program = "", directory = ""] = stdout.trim().split(/ -D | -k /);
   return [program, "-D", directory];

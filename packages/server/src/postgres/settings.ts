@@ -34,12 +34,18 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     value: "'1GB'",
     why: "Bounds the log that is replayed after a crash, and so the time until Baton is back.",
   },
-  checkpoint_timeout: { value: "'5min'", why: "The same bound in time, for a slow trickle of jobs." },
+  checkpoint_timeout: {
+    value: "'5min'",
+    why: "The same bound in time, for a slow trickle of jobs.",
+  },
   wal_compression: {
     value: "off",
     why: "This build has pglz only, which makes copying a database 2.5 times slower and gains a queue nothing but disk.",
   },
-  random_page_cost: { value: "1.1", why: "Solid state disks; the default is made for spinning ones." },
+  random_page_cost: {
+    value: "1.1",
+    why: "Solid state disks; the default is made for spinning ones.",
+  },
   max_parallel_workers_per_gather: {
     value: "0",
     why: "Short statements gain nothing from it, and containers often have a tiny /dev/shm, which it needs.",

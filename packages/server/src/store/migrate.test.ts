@@ -9,7 +9,8 @@ import { openDatabase, type Database } from "./db.ts";
 import { migrate, migrationStatus } from "./migrate.ts";
 import { sql } from "./sql.ts";
 
-const FIRST = "create table baton.first (id integer primary key);\ninsert into baton.first values (1), (2);\n";
+const FIRST =
+  "create table baton.first (id integer primary key);\ninsert into baton.first values (1), (2);\n";
 const SECOND = "alter table baton.first add column note text;\n";
 
 describe("migrate", () => {
@@ -59,7 +60,8 @@ describe("migrate", () => {
     const database = await anEmptyDatabase(t);
     const directory = await migrations(t, {
       "0001-first.sql": FIRST,
-      "0002-broken.sql": "create table baton.half (id integer);\nselect nonsense from baton.half;\n",
+      "0002-broken.sql":
+        "create table baton.half (id integer);\nselect nonsense from baton.half;\n",
     });
 
     await assert.rejects(migrate(database, { directory }), /0002-broken, line 2: .*nonsense/);
@@ -101,7 +103,11 @@ describe("migrate", () => {
   });
 
   for (const [name, files, expected] of [
-    ["a gap in the numbers", { "0001-a.sql": "", "0003-c.sql": "" }, /expected number 2, found 0003-c/],
+    [
+      "a gap in the numbers",
+      { "0001-a.sql": "", "0003-c.sql": "" },
+      /expected number 2, found 0003-c/,
+    ],
     ["a number twice", { "0001-a.sql": "", "0001-b.sql": "" }, /expected number 2, found 0001-b/],
     ["a name without a number", { "jobs.sql": "" }, /named like 0001-jobs.sql; found jobs.sql/],
   ] as const) {
@@ -109,7 +115,10 @@ describe("migrate", () => {
       const database = await anEmptyDatabase(t);
       const directory = await migrations(t, files);
 
-      await assert.rejects(migrate(database, { directory }), { code: "invalid_config", message: expected });
+      await assert.rejects(migrate(database, { directory }), {
+        code: "invalid_config",
+        message: expected,
+      });
     });
   }
 
@@ -120,7 +129,9 @@ describe("migrate", () => {
 
     await database.transaction(async (tx) => {
       await tx.query(sql`lock table baton.first in access share mode`);
-      await assert.rejects(migrate(database, { directory, lockTimeoutMs: 1 }), { code: "unavailable" });
+      await assert.rejects(migrate(database, { directory, lockTimeoutMs: 1 }), {
+        code: "unavailable",
+      });
     });
 
     assert.deepEqual((await migrate(database, { directory })).applied, ["0002-note"]);
@@ -158,6 +169,7 @@ async function migrations(
 ): Promise<string> {
   const directory = await mkdtemp(path.join(os.tmpdir(), "baton-migrations-"));
   t.after(() => rm(directory, { recursive: true, force: true }));
-  for (const [name, text] of Object.entries(files)) await writeFile(path.join(directory, name), text);
+  for (const [name, text] of Object.entries(files))
+    await writeFile(path.join(directory, name), text);
   return directory;
 }

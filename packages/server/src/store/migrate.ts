@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { AppError } from "../errors.ts";
 import type { Database, Db } from "./db.ts";
+import { errorCode } from "./error-code.ts";
 import { sql, Statement } from "./sql.ts";
 
 export interface MigrateOptions {
@@ -110,7 +111,7 @@ async function applyPatiently(
     try {
       return await database.transaction((tx) => applyOne(tx, file, files, lockTimeoutMs));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "55P03") throw error;
+      if (errorCode(error) !== "55P03") throw error;
       if (attempt === LOCK_ATTEMPTS_MAX) {
         throw new AppError(
           "unavailable",
@@ -148,9 +149,8 @@ async function runScript(tx: Db, file: MigrationFile): Promise<void> {
     await tx.query(new Statement([file.text], []));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    const { position } = error as { readonly position?: string };
-    if (position !== undefined) {
-      const line = file.text.slice(0, Number(position)).split("\n").length;
+    if ("position" in error && typeof error.position === "string") {
+      const line = file.text.slice(0, Number(error.position)).split("\n").length;
       error.message = `${file.name}, line ${line}: ${error.message}`;
     }
     throw error;
