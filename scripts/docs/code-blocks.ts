@@ -79,9 +79,9 @@ async function scriptProblems(
   await writeProject(root, directory);
   for (const block of blocks) await writeFile(join(directory, fileOf(block)), padded(block));
   const types = await runTool(root, ["tsc", "--noEmit", "-p", directory]);
-  if (!types.isOk)
-    return [`Code blocks do not type-check (file names end with the line):\n${types.output}`];
-  const problems: string[] = [];
+  const problems = types.isOk
+    ? []
+    : [`Code blocks do not type-check (file names end with the line):\n${types.output}`];
   for (const block of blocks.filter(({ words }) => words.includes("run"))) {
     const result = await runTool(
       root,
