@@ -78,9 +78,11 @@ export function submitStream(
     advance();
   });
   call.once("cancelled", () => {
-    call.pause();
-    for (let batch = readBatch(call); batch !== null; batch = readBatch(call)) waiting.push(batch);
     isOver = true;
+    // The stream is destroyed next and would drop what it holds. Reading hands it to the listener above.
+    let rest: unknown;
+    do rest = call.read();
+    while (rest !== null);
     advance();
   });
   return promise;
@@ -109,8 +111,4 @@ async function submitBatch(
       details: Buffer.from(asciiJson(boundDetails(details, DETAILS_BYTES_MAX, ITEMS_MAX))),
     });
   }
-}
-
-function readBatch(call: BatchStream): Decoded<SubmitManyRequest> | null {
-  return call.read();
 }

@@ -183,6 +183,7 @@ describe("JobService.Watch", () => {
 
     call.cancel();
     await source.ended;
+    await roundTrip(await bench.session());
 
     assert.equal((await ended)?.code, Rpc.CANCELLED);
     assert.deepEqual(bench.logs, []);
@@ -198,6 +199,7 @@ describe("JobService.Watch", () => {
 
     session.destroy();
     await source.ended;
+    await roundTrip(await bench.session());
 
     assert.deepEqual(bench.logs, []);
   });
