@@ -33,7 +33,8 @@ export type BatonErrorCode = ClientErrorCode | ServerErrorCode | (string & {});
 
 /**
  * The one error class of this package. `code` says what happened and is stable, `message` is for people, `details`
- * hold ids, indexes and limits; `cause` is the error underneath, if there was one.
+ * hold ids, indexes and limits; `cause` is the error underneath, if there was one. `details.mayHaveHappened` is true
+ * where a call that changes something got no answer.
  */
 export class BatonError extends Error {
   readonly code: BatonErrorCode;

@@ -80,9 +80,7 @@ function mayRepeat(error: unknown, untilMs: number, options: UnaryOptions): bool
 function explain(error: unknown, connection: Connection, options: UnaryOptions): BatonError {
   const told = toBatonError(error, connection.address);
   const isUncertain =
-    options.repeat === "once" &&
-    (told.code === "deadline_exceeded" ||
-      (told.code === "connection_failed" && !wasNeverSent(error)));
+    options.repeat === "once" && UNCERTAIN_CODES.has(told.code) && !wasNeverSent(error);
   if (!isUncertain) return told;
   return new BatonError(
     told.code,
@@ -91,3 +89,10 @@ function explain(error: unknown, connection: Connection, options: UnaryOptions):
     { cause: told.cause },
   );
 }
+
+/** After these nobody but the server knows whether the call was carried out. */
+const UNCERTAIN_CODES: ReadonlySet<string> = new Set([
+  "connection_failed",
+  "deadline_exceeded",
+  "unavailable",
+]);
