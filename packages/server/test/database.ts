@@ -7,7 +7,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { after, type TestContext } from "node:test";
+import { after } from "node:test";
 
 import type pg from "pg";
 
@@ -15,7 +15,8 @@ import { openDatabase, type Database } from "../src/store/db.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { onServer, startTestPostgres, TEST_POSTGRES, type TestPostgres } from "./run-postgres.ts";
 
-type Cleanup = Pick<TestContext, "after">;
+/** A test, or what collects the cleanups of a suite. */
+type Cleanup = { readonly after: (cleanup: () => Promise<void>) => void };
 
 const MIGRATIONS = path.resolve(import.meta.dirname, "../migrations");
 const TEMPLATE_KEY = 7_340_032;

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { aLane, aNewJob, aWorker, present } from "../../test/a-job.ts";
+import { aDatabase } from "../../test/database.ts";
+import { suiteCleanup } from "../../test/suite.ts";
+import { JOB_STATES, OUTCOMES } from "../domain/job.ts";
+import type { Database } from "./db.ts";
+import { eventList } from "./event.ts";
+import { jobInsert } from "./job-enqueue.ts";
+import { jobGet } from "./job-read.ts";
+import { queuePause } from "./lane.ts";
+import { sql } from "./sql.ts";
+
+describe("jobInsert", () => {
+  let db: Database;
+  let laneId: number;
+  const cleanup = suiteCleanup();
+  before(async () => {
+    db = await aDatabase(cleanup);
+    laneId = await aLane(db);
+  });
+
+  it("queues a job, and has nothing to tell about it", async () => {
+    const job = aNewJob(laneId, { priority: 7, input: '{"a":1}' });
+
+    const told = await jobInsert(db, [job], false);
+
+    const stored = present(await jobGet(db, job.id));
+    assert.deepEqual(told, []);
+    assert.deepEqual(
+      [stored.state, stored.priority, stored.input, stored.attempt, stored.maxAttempts],
+      ["queued", 7, '{"a":1}', 0, 3],
+    );
+  });
+
+  it("inserts a job that brings a worker as running, attempt 1", async () => {
+    const job = aNewJob(laneId, { workerId: await aWorker(db) });
+
+    await jobInsert(db, [job], false);
+
+    const stored = present(await jobGet(db, job.id));
+    assert.deepEqual([stored.state, stored.attempt, stored.worker], ["running", 1, "test-worker"]);
+  });
+
+  it("queues a job that brings a worker while its queue is paused, and tells so", async () => {
+    const pausedLaneId = await aLane(db, "paused");
+    await queuePause(db, 1, "paused", undefined);
+    const job = aNewJob(pausedLaneId, { workerId: await aWorker(db) });
+
+    const told = await jobInsert(db, [job], false);
+
+    assert.deepEqual(told, [{ id: job.id, state: "queued" }]);
+  });
+
+  it("schedules a job whose start lies ahead, and tells so", async () => {
+    const delayed = aNewJob(laneId, { extra: { delayMs: 60_000 } });
+    const past = aNewJob(laneId, { extra: { runAt: new Date(0) } });
+
+    const told = await jobInsert(db, [delayed, past], false);
+
+    assert.deepEqual(told, [{ id: delayed.id, state: "scheduled" }]);
+    assert.equal((await jobGet(db, past.id))?.state, "queued");
+  });
+
+  it("gives queue positions in the order of the batch", async () => {
+    const jobs = Array.from({ length: 200 }, () => aNewJob(laneId));
+
+    await jobInsert(db, jobs, false);
+
+    const rows = await db.query<{ id: string }>(sql`
+      select id from baton.job where id = any(${jobs.map((job) => job.id)}::uuid[]) order by queue_position`);
+    assert.deepEqual(rows.map((row) => row.id), jobs.map((job) => job.id));
+  });
+
+  it("keeps what few jobs have", async () => {
+    const extra = {
+      tags: ["a b", 'quote " and \\'],
+      uniqueKey: "1:only",
+      inputContentType: "text/plain",
+      options: { attemptTimeoutMs: 5 },
+    };
+    const job = aNewJob(laneId, { extra });
+
+    await jobInsert(db, [job], false);
+
+    const stored = present(await jobGet(db, job.id));
+    assert.deepEqual(
+      [stored.tags, stored.uniqueKey, stored.inputContentType, stored.attemptTimeoutMs],
+      [extra.tags, "only", "text/plain", 5],
+    );
+  });
+
+  it("passes over rows that exist when told to skip conflicts", async () => {
+    const [first, second] = [aNewJob(laneId), aNewJob(laneId)];
+    await jobInsert(db, [first], false);
+
+    const inserted = await jobInsert(db, [first, second], true);
+
+    assert.deepEqual(inserted.map((row) => row.id), [second.id]);
+  });
+
+  it("writes one event for each state of the batch, in the same transaction", async () => {
+    const [{ sequence: before } = { sequence: 0 }] = await db.query<{ sequence: number }>(
+      sql`select coalesce(max(sequence), 0) as sequence from baton.event`,
+    );
+    const jobs = [aNewJob(laneId), aNewJob(laneId), aNewJob(laneId, { extra: { delayMs: 1_000 } })];
+
+    await jobInsert(db, jobs, false);
+
+    const events = await eventList(db, before, 10);
+    assert.deepEqual(
+      events.map((event) => [event.state, event.job_ids.length]),
+      [["scheduled", 1], ["queued", 2]],
+    );
+  });
+
+  it("knows the same states and outcomes as the code", async () => {
+    const [labels] = await db.query<{ states: string[]; outcomes: string[] }>(sql`
+      select enum_range(null::baton.job_state)::text[] as states, enum_range(null::baton.outcome)::text[] as outcomes`);
+
+    assert.deepEqual(labels, { states: [...JOB_STATES], outcomes: [...OUTCOMES] });
+  });
+
+  it("refuses a live row in a final state", async () => {
+    const insert = db.query(sql`
+      insert into baton.job (id, lane_id, state, priority, max_attempts, input)
+      values (gen_random_uuid(), ${laneId}, 'succeeded', 0, 1, 'null')`);
+
+    await assert.rejects(insert, /live_jobs_only/);
+  });
+});
