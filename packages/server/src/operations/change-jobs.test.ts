@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { aLane, aQueuedJob, aRunningJob, aWorker, present } from "../../test/a-job.ts";
+import { aDatabase } from "../../test/database.ts";
+import { suiteCleanup } from "../../test/suite.ts";
+import type { Database } from "../store/db.ts";
+import { jobFinish, jobSucceed } from "../store/job-finish.ts";
+import { jobLease } from "../store/job-lease.ts";
+import { attemptList, jobGet } from "../store/job-read.ts";
+import { cancelJob, cancelJobs, redriveJob, redriveJobs } from "./change-jobs.ts";
+
+describe("changing jobs", () => {
+  const cleanup = suiteCleanup();
+  let db: Database;
+  let laneId: number;
+  let workerId: number;
+  before(async () => {
+    db = await aDatabase(cleanup);
+    laneId = await aLane(db);
+    workerId = await aWorker(db);
+  });
+  const aDeadJob = async (lane = laneId, uniqueKey?: string): Promise<string> => {
+    const job = await aRunningJob(db, lane, workerId, uniqueKey === undefined ? {} : { extra: { uniqueKey } });
+    await jobFinish(db, [
+      {
+        jobId: job.id,
+        attempt: job.attempt,
+        state: "dead",
+        outcome: "retry",
+        failureCount: 3,
+        lostCount: 0,
+        error: { code: "Error", message: "no" },
+        durationMs: 1,
+      },
+    ]);
+    return job.id;
+  };
+
+  it("cancels a queued job at once", async () => {
+    const id = await aQueuedJob(db, laneId);
+
+    const result = await cancelJob(db, id, "not needed");
+
+    const job = present(await jobGet(db, id));
+    assert.deepEqual(result, { cancelledIds: [id], stops: [], hasMore: false });
+    assert.deepEqual([job.state, job.cancelReason], ["cancelled", "not needed"]);
+  });
+
+  it("cancels a scheduled job at once", async () => {
+    const id = await aQueuedJob(db, laneId, { extra: { delayMs: 60_000 } });
+
+    await cancelJob(db, id, undefined);
+
+    assert.equal((await jobGet(db, id))?.state, "cancelled");
+  });
+
+  it("asks the worker of a running job to stop it, and leaves it running until then", async () => {
+    const job = await aRunningJob(db, laneId, workerId);
+
+    const result = await cancelJob(db, job.id, "enough");
+
+    const stored = present(await jobGet(db, job.id));
+    assert.deepEqual(result.stops, [{ jobId: job.id, attempt: 1, workerId }]);
+    assert.deepEqual([stored.state, stored.cancelReason], ["running", "enough"]);
+    assert.ok(stored.cancelRequestedAt);
+  });
+
+  it("refuses to cancel what is over, and what never was", async () => {
+    const job = await aRunningJob(db, laneId, workerId);
+    await jobSucceed(db, [{ jobId: job.id, attempt: 1, result: undefined, durationMs: 0 }]);
+
+    await assert.rejects(cancelJob(db, job.id, undefined), { code: "job_finished" });
+    await assert.rejects(cancelJob(db, "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8b", undefined), { code: "job_not_found" });
+  });
+
+  it("cancels by filter, at most as many as asked for, and says whether there are more", async () => {
+    const lane = await aLane(db, "many");
+    for (let job = 0; job < 3; job += 1) await aQueuedJob(db, lane);
+
+    const first = await cancelJobs(db, { queue: "many" }, 2, undefined);
+    const second = await cancelJobs(db, { queue: "many" }, 2, undefined);
+
+    assert.deepEqual(
+      [first, second].map(({ cancelledIds, hasMore }) => [cancelledIds.length, hasMore]),
+      [[2, true], [1, false]],
+    );
+  });
+
+  it("refuses to cancel by a final state, and a limit out of range", async () => {
+    await assert.rejects(async () => cancelJobs(db, { states: ["dead"] }, 1, undefined), { code: "invalid_argument" });
+    await assert.rejects(async () => cancelJobs(db, {}, 10_001, undefined), /from 1 to 10000; received 10001/);
+  });
+
+  it("redrives a dead job: queued with its failures forgiven, attempts kept, attempt number going on", async () => {
+    const id = await aDeadJob();
+
+    const lanes = await redriveJob(db, id);
+
+    const job = present(await jobGet(db, id));
+    assert.deepEqual(lanes, [laneId]);
+    assert.deepEqual([job.state, job.attempt, job.failureCount], ["queued", 1, 0]);
+    const [leased] = await jobLease(db, [laneId], [workerId]);
+    assert.deepEqual([leased?.id, leased?.attempt], [id, 2]);
+    assert.deepEqual((await attemptList(db, id)).map((attempt) => attempt.outcome), ["retry", undefined]);
+  });
+
+  it("refuses to redrive what is not dead", async () => {
+    const id = await aQueuedJob(db, laneId);
+
+    await assert.rejects(redriveJob(db, id), { code: "job_not_dead" });
+    await cancelJob(db, id, undefined);
+    await assert.rejects(redriveJob(db, id), { code: "job_not_dead" });
+  });
+
+  it("refuses to redrive a job whose unique key another live job holds, and passes it over by filter", async () => {
+    const lane = await aLane(db, "keyed");
+    const dead = await aDeadJob(lane, "1:k");
+    const holder = await aQueuedJob(db, lane, { extra: { uniqueKey: "1:k" } });
+
+    await assert.rejects(redriveJob(db, dead), { code: "unique_conflict", details: { jobId: dead, holderId: holder } });
+    const passedOver = await redriveJobs(db, { queue: "keyed" }, undefined);
+
+    assert.deepEqual(passedOver, { laneIds: [], hasMore: false });
+    assert.equal((await jobGet(db, dead))?.state, "dead");
+  });
+
+  it("redrives by filter, at most as many as asked for", async () => {
+    const lane = await aLane(db, "redrive");
+    for (let job = 0; job < 3; job += 1) await aDeadJob(lane);
+
+    const first = await redriveJobs(db, { queue: "redrive" }, 2);
+    const second = await redriveJobs(db, { queue: "redrive" }, 2);
+
+    assert.deepEqual(
+      [first, second].map(({ laneIds, hasMore }) => [laneIds.length, hasMore]),
+      [[2, true], [1, false]],
+    );
+  });
+});
