@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -94,7 +94,7 @@ describe("openDataDirectory", () => {
     assert.equal((await openDataDirectory(long)).socketDirectory, moved.socketDirectory);
   });
 
-  it("does not trust a recorded socket directory that others can enter", async (t) => {
+  it("does not trust a linked socket directory that others can enter", async (t) => {
     const directory = path.join(await aBase(t), "deep".repeat(30));
     const first = await openDataDirectory(directory);
     t.after(() => rm(first.socketDirectory, { recursive: true }));
@@ -105,6 +105,32 @@ describe("openDataDirectory", () => {
 
     assert.notEqual(second.socketDirectory, first.socketDirectory);
     assert.equal((await lstat(second.socketDirectory)).mode & 0o777, 0o700);
+  });
+
+  it("gives a copy of a deep directory a socket of its own", async (t) => {
+    const base = await aBase(t);
+    const original = await openDataDirectory(path.join(base, "deep".repeat(30)));
+    t.after(() => rm(original.socketDirectory, { recursive: true }));
+    await cp(original.path, `${original.path}copy`, { recursive: true, verbatimSymlinks: true });
+
+    const copy = await openDataDirectory(`${original.path}copy`);
+    t.after(() => rm(copy.socketDirectory, { recursive: true }));
+
+    assert.notEqual(copy.socketDirectory, original.socketDirectory);
+    assert.equal(
+      (await openDataDirectory(original.path)).socketDirectory,
+      original.socketDirectory,
+    );
+  });
+
+  it("agrees on one socket when two open a deep directory first at once", async (t) => {
+    const directory = path.join(await aBase(t), "deep".repeat(30));
+
+    const opened = await Promise.all([openDataDirectory(directory), openDataDirectory(directory)]);
+    t.after(() => rm(opened[0].socketDirectory, { recursive: true }));
+
+    assert.equal(opened[0].socketDirectory, opened[1].socketDirectory);
+    await lstat(opened[0].socketDirectory);
   });
 
   it("refuses a file in its place", async (t) => {

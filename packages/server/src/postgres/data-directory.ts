@@ -3,21 +3,21 @@
  *
  * ```
  * <directory>/
- *   baton.json      superuser password and socket directory; readable by its owner only
+ *   baton.json      the superuser's password; readable by its owner only
  *   baton.conf      Baton's settings for PostgreSQL, written at each start
  *   postgres/       PostgreSQL's own data, owned by the account that runs it
- *   socket/         its unix socket, unless the path is too long for one
+ *   socket/         its unix socket; a link, where the path is too long for one
  *   postgres.log    what it says
  * ```
  */
 import { createHash } from "node:crypto";
-import { chmod, lchown, lstat, mkdir, mkdtemp } from "node:fs/promises";
-import os from "node:os";
+import { chmod, lstat, mkdir } from "node:fs/promises";
 import path from "node:path";
 
 import { AppError } from "../errors.ts";
 import { postgresAccount, unreachablePart, type Account } from "./account.ts";
-import { readSecrets, replaceSecrets, type Secrets } from "./secrets.ts";
+import { readPassword } from "./password.ts";
+import { socketDirectoryOf } from "./socket-directory.ts";
 
 /** Where data directories go whose natural place PostgreSQL's account cannot reach; /var/lib is for such things. */
 const SYSTEM_DIRECTORY = "/var/lib/baton";
@@ -53,10 +53,6 @@ export interface DataDirectory {
   /** Who must run PostgreSQL on it; `undefined`: this process's own user. */
   readonly account: Account | undefined;
 }
-
-// The address of a unix socket holds 108 bytes on Linux and 104 on macOS, one of them a zero.
-const SOCKET_PATH_BYTES_MAX = process.platform === "darwin" ? 103 : 107;
-const SOCKET_FILE = ".s.PGSQL.5432";
 
 /**
  * Makes a data directory, or checks an existing one.
@@ -98,14 +94,14 @@ async function open(directory: string): Promise<DataDirectory> {
     );
   }
 
-  const secrets = await readSecrets(directory, pgdata);
+  const password = await readPassword(directory, pgdata);
   return {
     path: directory,
     pgdata,
-    socketDirectory: await socketDirectoryOf(directory, secrets, account),
+    socketDirectory: await socketDirectoryOf(directory, account),
     settingsFile: path.join(directory, "baton.conf"),
     logFile: path.join(directory, "postgres.log"),
-    password: secrets.password,
+    password,
     account,
   };
 }
@@ -119,41 +115,6 @@ async function accountFor(pgdata: string): Promise<Account | undefined> {
     : postgresAccount();
 }
 
-/** Finds or makes the directory of the socket: private, because whoever may enter may try passwords. */
-async function socketDirectoryOf(
-  directory: string,
-  secrets: Secrets,
-  account: Account | undefined,
-): Promise<string> {
-  const inside = path.join(directory, "socket");
-  if (isShortEnough(inside)) {
-    await makeDirectory(inside, 0o700);
-    await giveTo(inside, account);
-    return inside;
-  }
-  const recorded = secrets.socketDirectory;
-  if (recorded !== undefined && (await isPrivate(recorded, account))) return recorded;
-
-  // A random name, so that nobody can have made it first.
-  const parent = isShortEnough(path.join(os.tmpdir(), "baton-123456")) ? os.tmpdir() : "/tmp";
-  const made = await mkdtemp(path.join(parent, "baton-"));
-  await giveTo(made, account);
-  await replaceSecrets(directory, { ...secrets, socketDirectory: made });
-  return made;
-}
-
-function isShortEnough(directory: string): boolean {
-  return Buffer.byteLength(path.join(directory, SOCKET_FILE)) <= SOCKET_PATH_BYTES_MAX;
-}
-
-async function isPrivate(directory: string, account: Account | undefined): Promise<boolean> {
-  const entry = await lstat(directory).catch(() => undefined);
-  const owner = account?.uid ?? process.getuid?.();
-  return (
-    entry !== undefined && entry.isDirectory() && entry.uid === owner && (entry.mode & 0o077) === 0
-  );
-}
-
 /** Makes a directory, and those above it that are missing, with exactly this mode; leaves existing ones as they are. */
 async function makeDirectory(directory: string, mode: number): Promise<void> {
   const first = await mkdir(directory, { recursive: true, mode });
@@ -162,12 +123,6 @@ async function makeDirectory(directory: string, mode: number): Promise<void> {
   for (let made = directory; made.startsWith(first); made = path.dirname(made)) {
     await chmod(made, mode);
   }
-}
-
-/** Gives a directory to the account. A link in its place is left alone: it could lead anywhere. */
-async function giveTo(directory: string, account: Account | undefined): Promise<void> {
-  if (account === undefined || !(await lstat(directory)).isDirectory()) return;
-  await lchown(directory, account.uid, account.gid);
 }
 
 async function exists(name: string): Promise<boolean> {
