@@ -296,6 +296,16 @@ proves(theGate("contracts"), {
   },
 });
 
+proves(theGate("lock file"), {
+  "a package of another platform that has no entry": {
+    files: {
+      "package-lock.json": (text) =>
+        text.replace('"node_modules/@bufbuild/buf-darwin-x64"', '"node_modules/zz"'),
+    },
+    says: /no entry for node_modules\/@bufbuild\/buf-darwin-x64/,
+  },
+});
+
 proves(theGate("schema"), {
   "a dump that is not what the migrations give": {
     files: { "docs/schema.sql": (text) => `${text}create table zz ();\n` },

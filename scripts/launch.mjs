@@ -24,6 +24,7 @@ const COMMANDS = {
   gen: { file: "scripts/gen.ts" },
   docs: { file: "scripts/docs.ts" },
   format: { file: "scripts/format.ts" },
+  lock: { file: "scripts/lock.ts" },
   build: { file: "scripts/build.ts" },
   "schema-dump": { file: "scripts/schema-dump.ts" },
 };

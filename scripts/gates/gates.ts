@@ -19,6 +19,7 @@ export const GATES = [
   { name: "generated code", command: ["node", "--conditions=source", "scripts/gen.ts", "--check"] },
   { name: "docs", command: ["node", "--conditions=source", "scripts/docs-check.ts"] },
   { name: "house rules", command: ["node", "scripts/house-check.ts"] },
+  { name: "lock file", command: ["node", "scripts/lock.ts", "--check"] },
   { name: "format", command: ["oxfmt", "--check", "."] },
   { name: "contracts", command: ["buf", "lint"], directory: "proto" },
 ] as const satisfies readonly Gate[];

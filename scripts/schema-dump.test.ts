@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 
-import { aDatabase, anEmptyDatabaseConnection } from "../../packages/server/test/database.ts";
-import { openDatabase, type Database } from "../../packages/server/src/store/db.ts";
-import { sql, Statement } from "../../packages/server/src/store/sql.ts";
-import { describeSchema } from "./describe.ts";
+import { aDatabase, anEmptyDatabaseConnection } from "../packages/server/test/database.ts";
+import { openDatabase, type Database } from "../packages/server/src/store/db.ts";
+import { sql, Statement } from "../packages/server/src/store/sql.ts";
+import { describeSchema } from "./schema/describe.ts";
 
 describe("describeSchema", () => {
   it("gives a text that makes the same schema again", async (t) => {
