@@ -85,7 +85,7 @@ export function settingDocs(): readonly SettingDoc[] {
   return Object.entries(SETTINGS).map(([name, schema]) => ({
     name,
     description: schema.description ?? "",
-    defaultText: defaults[name] === undefined ? "" : String(defaults[name]),
+    defaultText: textOf(defaults[name]),
   }));
 }
 
@@ -138,4 +138,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 /** Names other than localhost may lead anywhere, tomorrow if not today. */
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }

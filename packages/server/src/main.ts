@@ -87,7 +87,7 @@ export async function startServer({ config, logger, onStep }: StartOptions): Pro
       stop,
     };
   } catch (error) {
-    await stop();
+    await stop(onStep);
     throw error;
   }
 }

@@ -143,6 +143,8 @@ async function listenUntilClosed(client: Client, options: ListenerOptions): Prom
     client.once("end", resolve);
     client.once("error", () => resolve());
     options.signal.addEventListener("abort", () => resolve(), { once: true });
+    // Stopped while the connection was being made: no event will tell.
+    if (options.signal.aborted) resolve();
   });
   client.on("notification", ({ payload }) => {
     const wakeUp = parseWakeUp(payload ?? "");
