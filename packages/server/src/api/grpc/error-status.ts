@@ -18,10 +18,12 @@ export interface ErrorStatus {
 }
 
 /** Name of the trailer that carries the error as JSON: `{code, message, details, isRetryable}`. */
-export const ERROR_TRAILER = "baton-error";
+const ERROR_TRAILER = "baton-error";
 
-/** Bytes of the trailer's value. With the message, names and the rest the trailers stay below 8,192 bytes, which is
- * what gRPC in C, Java and Python takes by default. */
+/**
+ * Bytes of the trailer's value. With the message, names and the rest the trailers stay below 8,192 bytes, which is what
+ * gRPC in C, Java and Python takes by default.
+ */
 export const ERROR_TRAILER_BYTES_MAX = 5_500;
 /** Bytes of the message as it is sent, percent-encoded. */
 const MESSAGE_BYTES_MAX = 1_500;
