@@ -36,6 +36,11 @@ export class Batcher<Item> {
     return this.#pending.length;
   }
 
+  /** Whether nothing waits and nothing is under way. */
+  get isIdle(): boolean {
+    return this.#pending.length === 0 && this.#writes === 0;
+  }
+
   /**
    * Adds one item to the next batch.
    *

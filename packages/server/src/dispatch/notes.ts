@@ -14,9 +14,14 @@ export interface NotesOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** A line, or somebody who waits until all lines before are written. */
+type LogEntry =
+  | { readonly kind: "line"; readonly line: NewLogLine }
+  | { readonly kind: "mark"; readonly reached: () => void };
+
 export class Notes {
   readonly #options: NotesOptions;
-  readonly #logs: Batcher<NewLogLine>;
+  readonly #logs: Batcher<LogEntry>;
   /** The latest of each job. */
   #progress = new Map<string, ProgressReport>();
   #writing: Promise<void> | undefined;
@@ -24,7 +29,7 @@ export class Notes {
   constructor(options: NotesOptions) {
     this.#options = options;
     this.#logs = new Batcher({
-      write: (lines) => this.#writeLogs(lines),
+      write: (entries) => this.#writeLogs(entries),
       // One at a time, so that the lines of an attempt keep their order.
       writesMax: 1,
       batchWeightMax: LOG_BATCH,
@@ -45,8 +50,14 @@ export class Notes {
   async logs(lines: readonly NewLogLine[]): Promise<void> {
     for (const line of lines) {
       if (this.#logs.pendingCount >= LOG_PENDING_MAX / 2) await this.#logs.idle();
-      this.#logs.add(line, 1 + (line.message.length / LOG_MESSAGE_BYTES_MAX) * 3);
+      this.#logs.add({ kind: "line", line }, 1 + (line.message.length / LOG_MESSAGE_BYTES_MAX) * 3);
     }
+  }
+
+  /** Resolves when the lines taken so far are written; `undefined` when they are already. */
+  logsWritten(): Promise<void> | undefined {
+    if (this.#logs.isIdle) return undefined;
+    return new Promise((reached) => this.#logs.add({ kind: "mark", reached }, 1));
   }
 
   /** Waits until everything is written. */
@@ -66,8 +77,10 @@ export class Notes {
     this.#writing = undefined;
   }
 
-  async #writeLogs(lines: readonly NewLogLine[]): Promise<void> {
-    await this.#writeEach(lines, (group) => logAppend(this.#options.db, group));
+  async #writeLogs(entries: readonly LogEntry[]): Promise<void> {
+    const lines = entries.flatMap((entry) => (entry.kind === "line" ? [entry.line] : []));
+    if (lines.length > 0) await this.#writeEach(lines, (group) => logAppend(this.#options.db, group));
+    for (const entry of entries) if (entry.kind === "mark") entry.reached();
   }
 
   /** Writes a group; when one of it does not fit into the database, each alone, so that only that one is lost. */

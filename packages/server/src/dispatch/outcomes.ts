@@ -1,5 +1,5 @@
 /** The way out: decides what follows from each outcome and writes decisions in batches. */
-import type { AttemptRef, JobError } from "../domain/job.ts";
+import type { AttemptRef, JobError, Outcome } from "../domain/job.ts";
 import { BATCH_BYTES_MAX, INTAKE_PENDING_MAX, OUTCOME_BATCH_MAX } from "../domain/limits.ts";
 import { decideOutcome, type EndedAttempt, type ReportedOutcome } from "../domain/outcome.ts";
 import { isDataError, type Database } from "../store/db.ts";
@@ -91,7 +91,7 @@ export class Outcomes {
         this.#letGo(session, held);
         open += 1;
         this.#decide(endedOf(held, this.#options), outcome, (isStale) => {
-          session.ending.delete(outcome.jobId);
+          session.ending.delete(outcome);
           if (isStale) stale.push({ jobId: outcome.jobId, attempt: outcome.attempt });
           close();
         });
@@ -108,7 +108,7 @@ export class Outcomes {
   end(session: WorkerSession, held: HeldAttempt, reported: ReportedOutcome): void {
     this.#letGo(session, held);
     this.#decide(endedOf(held, this.#options), { ...held, ...reported }, () =>
-      session.ending.delete(held.jobId),
+      session.ending.delete(held),
     );
   }
 
@@ -118,7 +118,7 @@ export class Outcomes {
   }
 
   #letGo(session: WorkerSession, held: HeldAttempt): void {
-    session.ending.add(held.jobId);
+    session.ending.add(held);
     const started = session.letGo(held, this.#options.now());
     if (started !== undefined) this.#options.onStarted(session, started);
   }
@@ -157,8 +157,8 @@ export class Outcomes {
         jobRunning(this.#options.db, outcome.jobId, outcome.attempt),
       );
       if (row === undefined) {
-        const key = { id: outcome.jobId, attempt: outcome.attempt };
-        const recorded = await patiently(() => attemptRecorded(this.#options.db, [key]));
+        const told = { id: outcome.jobId, attempt: outcome.attempt, outcome: outcome.kind };
+        const recorded = await patiently(() => attemptRecorded(this.#options.db, [told]));
         if (recorded.length === 0) stale.push(outcome);
       } else if (row.worker_id !== session.id) {
         stale.push(outcome);
@@ -213,8 +213,10 @@ export class Outcomes {
   async #settle(group: readonly Entry[], unmatched: readonly AttemptKey[]): Promise<void> {
     const stale = new Set<string>();
     if (unmatched.length > 0) {
+      const outcomes = new Map(group.map((entry) => [entry.attempt.jobId, outcomeOf(entry)]));
+      const told = unmatched.map(({ id, attempt }) => ({ id, attempt, outcome: outcomes.get(id) ?? "lost" }));
       const recorded = await persistently(
-        () => attemptRecorded(this.#options.db, unmatched),
+        () => attemptRecorded(this.#options.db, told),
         this.#options.onError,
       );
       const known = new Set(recorded.map((key) => `${key.id} ${key.attempt}`));
@@ -283,6 +285,10 @@ export class Outcomes {
 
 /** So many payload characters weigh as much as one outcome. */
 const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / OUTCOME_BATCH_MAX;
+
+function outcomeOf(entry: Entry): Outcome {
+  return entry.kind === "succeed" ? "succeeded" : entry.attempt.outcome;
+}
 
 function endedOf(held: HeldAttempt, { lanes, now }: OutcomesOptions): EndedAttempt {
   return {

@@ -108,9 +108,14 @@ export class WorkerConnection {
     return this.#parts.session.name;
   }
 
-  /** Books outcomes; resolves when they are durable or refused, with the refused ones. */
-  outcomes(outcomes: readonly AttemptOutcome[]): Promise<readonly AttemptRef[]> {
+  /**
+   * Books outcomes; resolves when they are durable or refused, with the refused ones. Log lines that came before are
+   * written first: whoever sees a job's end sees all it said.
+   */
+  async outcomes(outcomes: readonly AttemptOutcome[]): Promise<readonly AttemptRef[]> {
     this.#heard();
+    const logsWritten = this.#parts.notes.logsWritten();
+    if (logsWritten !== undefined) await logsWritten;
     return this.#parts.outcomes.report(this.#parts.session, outcomes);
   }
 

@@ -3,6 +3,7 @@ import type { JobOptions } from "../domain/check-spec.ts";
 import type { AttemptRef } from "../domain/job.ts";
 import type { LeasedJob } from "../store/job-lease.ts";
 import type { WorkerKey } from "../store/worker.ts";
+import { Endings } from "./endings.ts";
 import type { Lane } from "./lanes.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 
@@ -83,8 +84,8 @@ export class WorkerSession {
   readonly leaseMs: number;
   readonly sink: WorkerSink;
   readonly held = new Map<string, HeldAttempt>();
-  /** Attempts that are over but still stand as running in the table: job ids. */
-  readonly ending = new Set<string>();
+  /** Attempts that are over but may still stand as running in the table. */
+  readonly ending = new Endings();
   group: WorkerGroup | undefined;
   isDraining = false;
   /** Reconciled with the table and allowed to get jobs. */

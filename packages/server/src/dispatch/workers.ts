@@ -1,7 +1,8 @@
 /** The workers connected to this server, their groups, and the way jobs are delivered to them. */
 import type { AttemptRef } from "../domain/job.ts";
 import type { Database } from "../store/db.ts";
-import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
+import { DELIVERY_MS_MAX } from "../domain/limits.ts";
+import { jobHeldBy, jobHeldCounts, type LeasedJob } from "../store/job-lease.ts";
 import type { Lane, Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
 import { WorkerGroup } from "./worker-group.ts";
@@ -94,12 +95,14 @@ export class Workers {
     this.#deliverAll(session, jobs);
     session.isReady = true;
     group.recount();
+    if (this.#reconcileAgain.delete(session)) this.reconcile(session.id);
   }
 
   /** Forgets a worker whose stream is over. The table still says what it holds. */
   leave(session: WorkerSession): void {
     if (session.isClosed) return;
     session.isClosed = true;
+    this.#reconcileAgain.delete(session);
     if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
     const { group } = session;
     if (group === undefined) return;
@@ -162,23 +165,38 @@ export class Workers {
   reconcile(workerId: number): void {
     const session = this.#byId.get(workerId);
     if (session === undefined) return;
-    if (this.#reconciling.has(session)) {
+    if (this.#reconciling.has(session) || !session.isReady) {
       this.#reconcileAgain.add(session);
       return;
     }
-    if (!session.isReady) return;
     this.#reconciling.add(session);
     session.isReady = false;
     session.reconcileCount += 1;
     session.group?.recount();
+    session.ending.beginReading();
     this.#reconcileOnce(session)
       .catch(this.#options.onError)
       .finally(() => {
+        session.ending.endReading();
         session.isReady = !session.isClosed;
         session.group?.recount();
         this.#reconciling.delete(session);
         if (this.#reconcileAgain.delete(session)) this.reconcile(session.id);
       });
+  }
+
+  /**
+   * Looks for jobs that a worker here holds by the table, but was never given. That happens when it came here while a
+   * statement of its former server was under way, which leased a job for it that nobody is there to deliver.
+   */
+  async pollOnce(): Promise<void> {
+    // Counted before the table is: what stands there for longer than DELIVERY_MS_MAX was held then.
+    const heldCounts = new Map([...this.all()].map(({ id, held, ending }) => [id, held.size + ending.size]));
+    if (heldCounts.size === 0) return;
+    const rows = await jobHeldCounts(this.#options.db, [...heldCounts.keys()], DELIVERY_MS_MAX);
+    for (const row of rows) {
+      if (row.count > (heldCounts.get(row.worker_id) ?? 0)) this.reconcile(row.worker_id);
+    }
   }
 
   async #reconcileOnce(session: WorkerSession): Promise<void> {
@@ -202,7 +220,8 @@ export class Workers {
 
   #deliverAll(session: WorkerSession, jobs: readonly JobDelivery[]): void {
     const missing = jobs.filter(
-      (job) => session.find(job.id, job.attempt) === undefined && !session.ending.has(job.id),
+      ({ id: jobId, attempt }) =>
+        session.find(jobId, attempt) === undefined && !session.ending.has({ jobId, attempt }),
     );
     for (const job of missing) this.#hold(session, job);
     if (missing.length > 0) session.sink.jobs(missing);

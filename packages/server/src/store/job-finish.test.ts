@@ -131,7 +131,12 @@ describe("the end of an attempt", () => {
     await reschedule(retried, 60_000);
 
     const unmatched = await succeed(done);
-    const recorded = await attemptRecorded(db, [done, retried, foreign].map(({ id, attempt }) => ({ id, attempt })));
+    const recorded = await attemptRecorded(db, [
+      { id: done.id, attempt: 1, outcome: "succeeded" },
+      { id: retried.id, attempt: 1, outcome: "retry" },
+      { id: retried.id, attempt: 1, outcome: "succeeded" },
+      { ...foreign, outcome: "succeeded" },
+    ]);
 
     assert.deepEqual(unmatched, [{ id: done.id, attempt: 1 }]);
     assert.deepEqual(recorded.map((row) => row.id).sort(), [done.id, retried.id].sort());

@@ -209,25 +209,30 @@ const moveBack: Statement = sql`
        where job.id = held.id
       returning job.id, job.state, job.lane_id, job.attempt`;
 
-/**
- * Tells which of these fences stand as ended in the books: the outcome was recorded before, the caller just repeats it.
- */
+export interface RecordedAttempt extends AttemptKey {
+  readonly outcome: Outcome;
+}
+
+/** Tells which of these outcomes stand in the books already: the caller just repeats them. */
 export function attemptRecorded(
   db: Db,
-  keys: readonly AttemptKey[],
+  attempts: readonly RecordedAttempt[],
 ): Promise<readonly AttemptKey[]> {
   return db.query<AttemptKey>(sql`
-    with key as (
+    with told as (
       select * from unnest(
-        ${keys.map((key) => key.id)}::uuid[], ${keys.map((key) => key.attempt)}::integer[]
-      ) as key(id, attempt)
+        ${attempts.map((attempt) => attempt.id)}::uuid[],
+        ${attempts.map((attempt) => attempt.attempt)}::integer[],
+        ${attempts.map((attempt) => attempt.outcome)}::baton.outcome[]
+      ) as told(id, attempt, outcome)
     )
-    select key.id, key.attempt
-      from key
+    select told.id, told.attempt
+      from told
      where exists (select from baton.job_finished as job
-                    where job.id = key.id and job.attempt = key.attempt and job.outcome <> 'lost')
+                    where job.id = told.id and job.attempt = told.attempt and job.outcome = told.outcome)
         or exists (select from baton.attempt
-                    where attempt.job_id = key.id and attempt.attempt = key.attempt and attempt.outcome <> 'lost')`);
+                    where attempt.job_id = told.id and attempt.attempt = told.attempt
+                      and attempt.outcome = told.outcome)`);
 }
 
 function errorJson(error: JobError | undefined): string | null {

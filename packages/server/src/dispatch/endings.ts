@@ -1,0 +1,41 @@
+import type { AttemptRef } from "../domain/job.ts";
+
+/** Attempts whose outcome is on its way into the table. */
+export class Endings {
+  readonly #fences = new Set<string>();
+  /** Those that arrived there while somebody read the table: what was read may be older. */
+  #arrived: Set<string> | undefined;
+
+  get size(): number {
+    return this.#fences.size;
+  }
+
+  add(ref: AttemptRef): void {
+    this.#fences.add(fenceOf(ref));
+  }
+
+  /** Its outcome stands in the table. */
+  delete(ref: AttemptRef): void {
+    const fence = fenceOf(ref);
+    this.#fences.delete(fence);
+    this.#arrived?.add(fence);
+  }
+
+  /** Begins a reading of the table: until the next one, what ends now counts as ending. */
+  beginReading(): void {
+    this.#arrived = new Set();
+  }
+
+  endReading(): void {
+    this.#arrived = undefined;
+  }
+
+  has(ref: AttemptRef): boolean {
+    const fence = fenceOf(ref);
+    return this.#fences.has(fence) || this.#arrived?.has(fence) === true;
+  }
+}
+
+function fenceOf({ jobId, attempt }: AttemptRef): string {
+  return `${jobId} ${attempt}`;
+}
