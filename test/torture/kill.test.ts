@@ -1,0 +1,72 @@
+/**
+ * kill -9 of the server, the workers and the embedded PostgreSQL, each and together, under load.
+ *
+ * BATON_TORTURE_ROUNDS  rounds, one kill each (default 3; the full torture is 20)
+ * BATON_TORTURE_RATE    jobs a second (default 1,000)
+ * BATON_TORTURE_SEED    repeats the plan of a run (default: another one each time)
+ */
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { test } from "node:test";
+
+import { aStage } from "../stage.ts";
+import { checkHistory, RULES } from "./history.ts";
+import { describeOrdeal, playOrdeal } from "./ordeal.ts";
+
+const RESUME_MS_MAX = 10_000;
+/** Of breaches of one rule. */
+const SHOWN_MAX = 10;
+
+const ordeal = {
+  seed: Number(process.env["BATON_TORTURE_SEED"] ?? randomInt(2 ** 31)),
+  roundCount: Number(process.env["BATON_TORTURE_ROUNDS"] ?? 3),
+  ratePerSecond: Number(process.env["BATON_TORTURE_RATE"] ?? 1_000),
+  workerCount: 2,
+};
+
+test(`kill -9 of everything, ${ordeal.roundCount} times, at ${ordeal.ratePerSecond} jobs/s`, async (t) => {
+  console.log(`BATON_TORTURE_SEED=${ordeal.seed} repeats the plan of this run.`);
+  const { rounds, history, failures } = await playOrdeal(aStage(t), ordeal);
+  const violations = checkHistory(history);
+  console.log(describeOrdeal({ rounds, history, failures }));
+
+  for (const rule of RULES) {
+    await t.test(rule, () => {
+      const breaches = violations.filter((violation) => violation.rule === rule);
+
+      assert.deepEqual(breaches.slice(0, SHOWN_MAX), []);
+    });
+  }
+
+  await t.test(
+    "what was submitted while something was away failed with a code that says so",
+    () => {
+      assert.deepEqual(
+        [...failures.keys()].filter((code) => !AWAY_CODES.has(code)),
+        [],
+      );
+    },
+  );
+
+  await t.test("running work resumes within 10 s of the restart", () => {
+    assert.deepEqual(
+      rounds.filter((round) => round.resumeMs === undefined || round.resumeMs > RESUME_MS_MAX),
+      [],
+    );
+  });
+
+  await t.test("healthy attempts are not run again when only the server was lost", () => {
+    const onlyServer = rounds.filter((round) => round.kind === "server");
+
+    assert.deepEqual(
+      onlyServer.flatMap((round) => round.healthyButLost),
+      [],
+    );
+  });
+});
+
+const AWAY_CODES: ReadonlySet<string> = new Set([
+  "connection_failed",
+  "deadline_exceeded",
+  "unavailable",
+]);
