@@ -6,7 +6,7 @@ import type { Database, Db } from "../store/db.ts";
 import { jobEnd, jobLockExpired } from "../store/job-change.ts";
 import { jobFinish, jobReschedule, type FinishedAttempt, type RescheduledAttempt } from "../store/job-finish.ts";
 import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
-import { workerTakeLost } from "../store/worker.ts";
+import { workerGoneHolding, workerTakeLost } from "../store/worker.ts";
 
 /** An attempt that ended without a word of its handler. */
 const LOST_ERROR: JobError = {
@@ -32,12 +32,13 @@ export interface ReapReport {
 }
 
 /**
- * Takes back the jobs of one worker whose lease is over: they are queued at once, or end when they were cancelled, are
+ * Takes back the jobs of one worker whose lease is over, or that is gone and was leased some all the same: they are queued at once, or end when they were cancelled, are
  * past their deadline or were lost too often.
  */
 export function reapWorker(database: Database): Promise<ReapReport> {
   return database.transaction(async (tx) => {
-    const workers = await workerTakeLost(tx, 1);
+    const lost = await workerTakeLost(tx, 1);
+    const workers = lost.length > 0 ? lost : await workerGoneHolding(tx, 1);
     const rows: LeasedJob[] = [];
     for (const worker of workers) rows.push(...(await jobHeldBy(tx, worker.id)));
     const requeuedLaneIds = await endLost(tx, rows);
