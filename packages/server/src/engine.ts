@@ -143,6 +143,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const pollOnce = async (): Promise<void> => {
     await pauseChangedHere();
     await leaser.pollOnce();
+    await workers.pollOnce();
     const held = [...workers.all()].filter((session) => session.held.size > 0).map((session) => session.id);
     if (held.length === 0) return;
     for (const row of await jobCancelRequested(db, held)) {

@@ -116,7 +116,14 @@ async function aWorkerWithAJob(db: Database) {
   };
   const session = new WorkerSession({ ...described, key, prefetch: 0, sink, nowMs: now() });
   const ignore = (): void => undefined;
-  const workers = new Workers({ db, lanes: () => lanes, onFree: ignore, onHeld: ignore, now, onError });
+  const workers = new Workers({
+    db,
+    lanes: () => lanes,
+    onFree: ignore,
+    onHeld: ignore,
+    now,
+    onError,
+  });
   await workers.join(session, ["t"], ["default"], [], ignore);
   const outcomes = (own: Database): Outcomes =>
     new Outcomes({

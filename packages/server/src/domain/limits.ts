@@ -100,6 +100,8 @@ export const RESULT_WAIT_MS_MAX = MINUTE_MS;
 export const REQUEST_ENVELOPE_BYTES = 64 * 1024;
 /** An HTTP request, body included, must arrive within so long: 64 MiB at 5 Mbit/s. */
 export const REQUEST_RECEIVE_MS_MAX = 2 * MINUTE_MS;
+/** A stop waits so long for requests that run; the longest ordinary one waits for its commit. */
+export const HTTP_CLOSE_MS_MAX = 10 * SECOND_MS;
 /** An event stream shows life so often; proxies commonly close connections that are silent for a minute. */
 export const EVENT_STREAM_HEARTBEAT_MS = 15 * SECOND_MS;
 /** A reader of an event stream that takes nothing for so long is cut off; it resumes by sequence. */
@@ -116,6 +118,8 @@ export const WORKER_LEASE_MS_MAX = 10 * MINUTE_MS;
 export const HEARTBEATS_PER_LEASE = 4;
 /** The reaper looks for lost leases so often. */
 export const REAP_INTERVAL_MS = SECOND_MS;
+/** A leased job is on its way to its worker within so long; after that the server looks whether it forgot it. */
+export const DELIVERY_MS_MAX = 2 * SECOND_MS;
 /** Behind notifications: a lane that was believed empty is looked at again after so long. */
 export const SLOW_POLL_MS = 2 * SECOND_MS;
 /** Wake-ups to other servers are gathered for so long. */

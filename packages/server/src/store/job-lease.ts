@@ -113,6 +113,24 @@ export function jobHeldBy(db: Db, workerId: number): Promise<readonly LeasedJob[
      order by job.leased_at, job.id`);
 }
 
+/** How many jobs each of these workers holds for longer than `heldMs`; no row for those that hold none. */
+export function jobHeldCounts(
+  db: Db,
+  workerIds: readonly number[],
+  heldMs: number,
+): Promise<readonly { readonly worker_id: number; readonly count: number }[]> {
+  return db.query(
+    sql`
+    select worker_id, count(*) as count
+      from baton.job
+     where worker_id = any(${workerIds}::bigint[])
+       and state = 'running'
+       and leased_at < baton.clock() - ${heldMs}::integer * interval '1 ms'
+     group by worker_id`,
+    "job_held_counts",
+  );
+}
+
 /** The running job of this fence, or none. */
 export function jobRunning(
   db: Db,
