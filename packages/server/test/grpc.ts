@@ -160,12 +160,17 @@ export function frame(message: Uint8Array): Buffer {
 }
 
 /** Opens a gRPC call on a bare HTTP/2 session. */
-export function openCall(session: http2.ClientHttp2Session, path: string): http2.ClientHttp2Stream {
+export function openCall(
+  session: http2.ClientHttp2Session,
+  path: string,
+  headers: http2.OutgoingHttpHeaders = {},
+): http2.ClientHttp2Stream {
   const stream = session.request({
     ":method": "POST",
     ":path": path,
     "content-type": "application/grpc",
     te: "trailers",
+    ...headers,
   });
   stream.on("error", () => undefined);
   return stream;
