@@ -6,7 +6,7 @@ import { RetryAfter } from "@baton/sdk";
 
 import { exerciseTask, run } from "../test/exercise-task.ts";
 import { localServer } from "../test/local-server.ts";
-import { fatal, invalidInput, transient } from "../test/refusals.ts";
+import { endsForGood, invalidInput, transient } from "../test/refusals.ts";
 import { httpTask } from "./http.ts";
 import { createNetwork } from "./network/network.ts";
 
@@ -167,7 +167,7 @@ describe("http, response", () => {
   it("gives up on a response that is larger than the job allows", async () => {
     await assert.rejects(
       ask(answer(200, {}, "x".repeat(101)), { responseBytesMax: 100 }),
-      fatal("response_too_large", /more than 100 bytes/),
+      endsForGood("response_too_large", /more than 100 bytes/),
     );
   });
 });
@@ -189,7 +189,7 @@ describe("http, status", () => {
     it(`gives up on ${status}`, async () => {
       await assert.rejects(
         ask(answer(status, { "retry-after": "1" }, "why\n  so"), {}),
-        fatal("http_status", new RegExp(`/path answered ${status} [A-Z].*: why so$`)),
+        endsForGood("http_status", new RegExp(`/path answered ${status} [A-Z].*: why so$`)),
       );
     });
   }

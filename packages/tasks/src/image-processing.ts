@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
 
-import { Fatal, task } from "@baton/sdk";
+import { task } from "@baton/sdk";
 import { z } from "zod";
 
+import { fatal } from "./faults.ts";
 import {
   PATH_CHARACTERS_MAX,
   readFileBelow,
@@ -166,16 +167,16 @@ async function sourceBytes(
 
 function inline(bytes: Buffer): string {
   if (bytes.length <= INLINE_BYTES_MAX) return bytes.toString("base64");
-  throw new Fatal(
+  throw fatal(
+    "image_too_large",
     `The image has ${bytes.length} bytes, and a result carries at most ${INLINE_BYTES_MAX}. ` +
       "Name an output.file, or ask for a smaller image.",
-    { code: "image_too_large" },
   );
 }
 
 /** An image that takes long may be quicker on a worker with less to do; what libvips refuses stays refused. */
 function explain(error: unknown): never {
   if (!(error instanceof IsolationError)) throw error;
-  if (error.kind === "refused") throw new Fatal(error.message, { code: error.code, cause: error });
+  if (error.fault !== undefined) throw fatal(error.fault, error.message, { cause: error });
   throw new Error(`The image was not processed: ${error.message}.`, { cause: error });
 }

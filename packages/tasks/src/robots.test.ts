@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { RetryAfter } from "@baton/sdk";
 
 import { localServer } from "../test/local-server.ts";
-import { fatal, transient } from "../test/refusals.ts";
+import { endsForGood, transient } from "../test/refusals.ts";
 import { createNetwork } from "./network/network.ts";
 import { createRobots } from "./robots.ts";
 
@@ -61,7 +61,7 @@ describe("createRobots", () => {
   it("says which site forbids what to whom", async () => {
     await assert.rejects(
       ask(site(200, "User-agent: *\nDisallow: /"), "/a?key=secret"),
-      fatal(
+      endsForGood(
         "robots_disallowed",
         /^http:\/\/127.*\/robots\.txt does not allow "baton\/1\.0" to fetch \/a\.$/,
       ),
@@ -99,7 +99,7 @@ describe("createRobots", () => {
       send();
     };
 
-    await assert.rejects(ask(listener, "/private"), fatal("robots_disallowed", /private/));
+    await assert.rejects(ask(listener, "/private"), endsForGood("robots_disallowed", /private/));
   });
 
   it("follows redirects of the rules", async () => {
@@ -108,7 +108,7 @@ describe("createRobots", () => {
       else response.end("User-agent: *\nDisallow: /private");
     };
 
-    await assert.rejects(ask(listener, "/private"), fatal("robots_disallowed", /private/));
+    await assert.rejects(ask(listener, "/private"), endsForGood("robots_disallowed", /private/));
   });
 
   it("asks a site once in ten minutes", async () => {

@@ -2,8 +2,8 @@
  * What a site lets robots fetch: the Robots Exclusion Protocol, RFC 9309. A site without rules allows everything; one
  * whose rules cannot be fetched now is not fetched from now.
  */
-import { Fatal } from "@baton/sdk";
 
+import { fatal } from "./faults.ts";
 import type { Network } from "./network/network.ts";
 import { errorOfStatus } from "./network/response-status.ts";
 
@@ -46,9 +46,9 @@ export function createRobots(network: Network, nowMs: () => number = Date.now): 
         evict(cache);
       }
       if (rules.isAllowed(url.href, userAgent)) return;
-      throw new Fatal(
+      throw fatal(
+        "robots_disallowed",
         `${url.origin}/robots.txt does not allow "${userAgent}" to fetch ${url.pathname}.`,
-        { code: "robots_disallowed" },
       );
     },
   };

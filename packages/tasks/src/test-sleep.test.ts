@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { exerciseTask, run } from "../test/exercise-task.ts";
-import { fatal, transient } from "../test/refusals.ts";
+import { endsForGood, transient } from "../test/refusals.ts";
 import { testContext } from "../test/task-context.ts";
 import { testSleepTask } from "./test-sleep.ts";
 
@@ -70,7 +70,7 @@ describe("test_sleep", () => {
   it("fails for good when told to die", async () => {
     await assert.rejects(
       run(testSleepTask(), { durationMs: 0, dies: true }),
-      fatal("told_to_fail", /told to die/),
+      endsForGood("told_to_fail", /told to die/),
     );
   });
 

@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Fatal, task } from "@baton/sdk";
+import { task } from "@baton/sdk";
 import { z } from "zod";
 
+import { fatal } from "./faults.ts";
+
 const DURATION_MS_MAX = 60 * 60 * 1_000;
+/** The longest sleep ends before its attempt does. */
+const OVERHEAD_MS = 60_000;
 const DURATION_MS_DEFAULT = 30_000;
 /** A failing job is dead after at most as many attempts. */
 const FAIL_TIMES_MAX = 1_000;
@@ -37,6 +41,7 @@ export function testSleepTask() {
   return task({
     name: "test_sleep",
     description: "Sleeps, and fails when told to.",
+    attemptTimeoutMs: DURATION_MS_MAX + OVERHEAD_MS,
     input,
     async run({ durationMs, failTimes, dies }, ctx) {
       const startedAtMs = performance.now();
@@ -61,7 +66,7 @@ export function testSleepTask() {
         }
       }
       const { attempt } = ctx.job;
-      if (dies) throw new Fatal("It was told to die.", { code: "told_to_fail" });
+      if (dies) throw fatal("told_to_fail", "It was told to die.");
       if (attempt <= failTimes) {
         throw new Error(`Attempt ${attempt} was told to fail, as the first ${failTimes} are.`);
       }

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 
 import { exerciseTask, run } from "../test/exercise-task.ts";
 import { localServer } from "../test/local-server.ts";
-import { fatal, transient } from "../test/refusals.ts";
+import { endsForGood, transient } from "../test/refusals.ts";
 import { createNetwork } from "./network/network.ts";
 import { webScrapingTask } from "./web-scraping.ts";
 
@@ -196,14 +196,14 @@ describe("web_scraping", () => {
         response.writeHead(request.url === "/robots.txt" ? 404 : status).end();
       };
 
-    await assert.rejects(scrape(answer(404)), fatal("http_status", /answered 404/));
+    await assert.rejects(scrape(answer(404)), endsForGood("http_status", /answered 404/));
     await assert.rejects(scrape(answer(503)), transient(/answered 503/));
   });
 
   it("gives up on a page that is larger than the job allows", async () => {
     await assert.rejects(
       scrape(site(PAGE), { pageBytesMax: 100 }),
-      fatal("response_too_large", /more than 100 bytes/),
+      endsForGood("response_too_large", /more than 100 bytes/),
     );
   });
 });
@@ -221,7 +221,7 @@ describe("web_scraping, robots.txt", () => {
 
     await assert.rejects(
       run(TASK, { url: `${server.origin}/shop/` }),
-      fatal("robots_disallowed", /does not allow "baton\/\d/),
+      endsForGood("robots_disallowed", /does not allow "baton\/\d/),
     );
     assert.deepEqual(server.requestedPaths, ["/robots.txt"]);
   });
@@ -229,7 +229,7 @@ describe("web_scraping, robots.txt", () => {
   it("asks for the rules of the user agent that it sends", async () => {
     const listener = withRules("User-agent: goodbot\nAllow: /\n\nUser-agent: *\nDisallow: /");
 
-    await assert.rejects(scrape(listener), fatal("robots_disallowed", /baton/));
+    await assert.rejects(scrape(listener), endsForGood("robots_disallowed", /baton/));
     assert.partialDeepStrictEqual(await scrape(listener, { userAgent: "GoodBot/2.0" }), {
       status: 200,
     });
@@ -245,7 +245,7 @@ describe("web_scraping, robots.txt", () => {
 
     await assert.rejects(
       run(TASK, { url: `${server.origin}/shop/` }),
-      fatal("robots_disallowed", /\/private/),
+      endsForGood("robots_disallowed", /\/private/),
     );
     assert.deepEqual(server.requestedPaths, ["/robots.txt", "/shop/"]);
   });
@@ -258,7 +258,7 @@ describe("web_scraping, robots.txt", () => {
       }),
     );
 
-    await assert.rejects(run(TASK, { url: server.origin }), fatal("robots_disallowed", /./));
+    await assert.rejects(run(TASK, { url: server.origin }), endsForGood("robots_disallowed", /./));
     assert.deepEqual(other.requestedPaths, ["/robots.txt"]);
   });
 });
@@ -275,7 +275,7 @@ describe("web_scraping, hostile pages", () => {
 
     await assert.rejects(
       scrape(site(page), { select: { all: { selector: "b" } } }),
-      fatal("page_unreadable", /^The page cannot be read: /),
+      endsForGood("page_unreadable", /^The page cannot be read: /),
     );
     assert.partialDeepStrictEqual(await scrape(site(PAGE)), { status: 200 });
   });
@@ -324,7 +324,7 @@ describe("web_scraping, hostile pages", () => {
 
     await assert.rejects(
       scrape(site(page), { select: { all: { selector: "p", all: true } } }),
-      fatal("result_too_large", /at most 716800\. Select less/),
+      endsForGood("result_too_large", /at most 716800\. Select less/),
     );
   });
 });

@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
 
-import { Fatal, task } from "@baton/sdk";
+import { task } from "@baton/sdk";
 import { z } from "zod";
 
+import { fatal } from "./faults.ts";
 import { IsolatedPool, IsolationError, moduleBeside } from "./isolation/isolated-pool.ts";
 import { joined, shown, URL_CHARACTERS_MAX, USER_AGENT, type Network } from "./network/network.ts";
 import { fetchedOrThrow } from "./network/response-status.ts";
@@ -69,8 +70,10 @@ const input = z.strictObject({
     .min(1)
     .max(USER_AGENT_CHARACTERS_MAX)
     .regex(/^[\x20-\x7e]+$/, "expected printable ASCII")
-    .default(USER_AGENT)
-    .describe("Sent to the site, and the name that its robots.txt is asked for."),
+    .optional()
+    .describe(
+      "Sent to the site, and the name that its robots.txt is asked for. Absent: baton/<version>.",
+    ),
   pageBytesMax: z
     .int()
     .min(1)
@@ -106,17 +109,18 @@ export function webScrapingTask(network: Network) {
     input,
     async run(request, ctx) {
       const { signal } = ctx;
+      const userAgent = request.userAgent ?? USER_AGENT;
       const response = await network.request({
         url: request.url,
         headers: {
-          "user-agent": request.userAgent,
+          "user-agent": userAgent,
           accept: "text/html,application/xhtml+xml,application/xml;q=0.9",
         },
         timeoutMs: request.timeoutMs,
         responseBytesMax: request.pageBytesMax,
         redirectsMax: request.redirectsMax,
         signal,
-        beforeHop: (url) => robots.assertAllowed(url, request.userAgent, signal),
+        beforeHop: (url) => robots.assertAllowed(url, userAgent, signal),
       });
       const { status, body } = fetchedOrThrow(response);
       const contentType = pageType(joined(response.headers["content-type"]), response.url);
@@ -153,11 +157,9 @@ export function webScrapingTask(network: Network) {
 /** A page is the same tomorrow: what takes too long or too much memory today is not tried again. */
 function refuse(error: unknown): never {
   if (!(error instanceof IsolationError)) throw error;
-  const isExplained = error.kind === "refused";
-  throw new Fatal(isExplained ? error.message : `The page cannot be read: ${error.message}.`, {
-    code: isExplained ? error.code : "page_unreadable",
-    cause: error,
-  });
+  throw error.fault === undefined
+    ? fatal("page_unreadable", `The page cannot be read: ${error.message}.`, { cause: error })
+    : fatal(error.fault, error.message, { cause: error });
 }
 
 /** How the page is to be read. @throws Fatal for what is no page */
@@ -167,19 +169,19 @@ function pageType(contentType: string | undefined, url: URL) {
   const isHtml = ["text/html", "application/xhtml+xml"].includes(mediaType.trim());
   const isXml = /^(text|application)\/([\w.+-]+\+)?xml$/.test(mediaType.trim());
   if (isHtml || isXml) return { charset, isXml: !isHtml };
-  throw new Fatal(
+  throw fatal(
+    "page_unreadable",
     `Expected an HTML or XML page from ${shown(url)}; received ${mediaType.trim()}. ` +
       "The http task fetches anything.",
-    { code: "page_unreadable" },
   );
 }
 
 function refuseLargeResult(result: object): void {
   const characters = JSON.stringify(result).length;
   if (characters <= RESULT_CHARACTERS_MAX) return;
-  throw new Fatal(
+  throw fatal(
+    "result_too_large",
     `The page gives ${characters} characters, and a result carries at most ${RESULT_CHARACTERS_MAX}. ` +
       "Select less of it.",
-    { code: "result_too_large" },
   );
 }

@@ -22,8 +22,8 @@ export interface LongRun {
   readonly underWay?: Promise<unknown>;
 }
 
-/** How long a handler may take to end after its signal aborts: well below the shortest grace that makes sense. */
-const STOP_MS_MAX = 2_000;
+/** How long a handler may take to end after its signal aborts: half of the grace that jobs have by default. */
+const STOP_MS_MAX = 5_000;
 
 /** Registers the suite. `make` is called once per test, so that no test sees what another one left. */
 export function exerciseTask(name: string, make: () => Promise<TaskExercise>): void {

@@ -16,7 +16,7 @@ serve(async (request: IsolatedRequest): Promise<unknown> => {
     case "double":
       return request.bytes.map((byte) => byte * 2);
     case "refuse":
-      throw new Refused("bad_data", "no good");
+      throw new Refused("page_unreadable", "no good");
     case "throw":
       throw new TypeError("a mistake");
     case "spin":

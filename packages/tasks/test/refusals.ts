@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 
 import { BatonError, Fatal } from "@baton/sdk";
 
+import type { FaultCode } from "../src/faults.ts";
+
 /** A check for `assert.rejects`: the job is dead at once, with this code and message. */
-export function fatal(code: string, message: RegExp) {
+export function endsForGood(code: FaultCode, message: RegExp) {
   return (error: unknown): true => {
     assert.ok(error instanceof Fatal, `expected a Fatal error, received ${String(error)}`);
     assert.equal(error.code, code);

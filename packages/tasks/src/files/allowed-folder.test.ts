@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/prom
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
-import { fatal } from "../../test/refusals.ts";
+import { endsForGood } from "../../test/refusals.ts";
 import { temporaryFolder } from "../../test/temporary-folder.ts";
 import {
   existingDirectory,
@@ -62,7 +62,7 @@ describe("existingFile", () => {
 
       await assert.rejects(
         existingFile(tree.folder, path),
-        fatal("path_refused", /^Expected a path relative to the files folder/),
+        endsForGood("path_refused", /^Expected a path relative to the files folder/),
       );
     });
   }
@@ -74,7 +74,7 @@ describe("existingFile", () => {
 
       await assert.rejects(
         existingFile(tree.folder, "link"),
-        fatal("path_refused", /"link" leads out of the files folder/),
+        endsForGood("path_refused", /"link" leads out of the files folder/),
       );
     });
   }
@@ -85,7 +85,7 @@ describe("existingFile", () => {
 
     await assert.rejects(
       existingFile(tree.folder, "link/secret.txt"),
-      fatal("path_refused", /leads out/),
+      endsForGood("path_refused", /leads out/),
     );
   });
 
@@ -110,7 +110,7 @@ describe("existingFile", () => {
 
     await assert.rejects(
       existingFile(tree.folder, "sub/none.txt"),
-      fatal(
+      endsForGood(
         "file_unusable",
         /"sub\/none\.txt" in the files folder cannot be used: there is no such file/,
       ),
@@ -123,7 +123,7 @@ describe("existingFile", () => {
 
     await assert.rejects(
       existingFile(tree.folder, "loop"),
-      fatal("file_unusable", /go round in circles/),
+      endsForGood("file_unusable", /go round in circles/),
     );
   });
 
@@ -131,17 +131,20 @@ describe("existingFile", () => {
     await using tree = await aTree();
     execFileSync("mkfifo", [join(tree.inside, "pipe")]);
 
-    await assert.rejects(existingFile(tree.folder, "sub"), fatal("file_unusable", /"sub" is none/));
+    await assert.rejects(
+      existingFile(tree.folder, "sub"),
+      endsForGood("file_unusable", /"sub" is none/),
+    );
     await assert.rejects(
       existingFile(tree.folder, "pipe"),
-      fatal("file_unusable", /"pipe" is none/),
+      endsForGood("file_unusable", /"pipe" is none/),
     );
   });
 
   it("names the setting when the worker has no folder", async () => {
     await assert.rejects(
       existingFile(aFolder(undefined), "a.txt"),
-      fatal("folder_not_configured", /no files folder\. .* FILES_SETTING/),
+      endsForGood("folder_not_configured", /no files folder\. .* FILES_SETTING/),
     );
   });
 
@@ -150,7 +153,7 @@ describe("existingFile", () => {
 
     await assert.rejects(
       existingFile(aFolder(join(root.path, "none")), "a.txt"),
-      fatal("folder_not_configured", /cannot be used\. Look at FILES_SETTING/),
+      endsForGood("folder_not_configured", /cannot be used\. Look at FILES_SETTING/),
     );
   });
 });
@@ -168,11 +171,11 @@ describe("existingDirectory", () => {
 
     await assert.rejects(
       existingDirectory(tree.folder, "a.txt"),
-      fatal("file_unusable", /is none/),
+      endsForGood("file_unusable", /is none/),
     );
     await assert.rejects(
       existingDirectory(tree.folder, "../outside"),
-      fatal("path_refused", /relative/),
+      endsForGood("path_refused", /relative/),
     );
   });
 });
@@ -191,7 +194,7 @@ describe("readFileBelow", () => {
 
     await assert.rejects(
       readFileBelow(tree.folder, "large", READ),
-      fatal("file_too_large", /at most 100 bytes; "large" has 101 bytes/),
+      endsForGood("file_too_large", /at most 100 bytes; "large" has 101 bytes/),
     );
   });
 });
@@ -220,7 +223,7 @@ describe("writeFileBelow", () => {
 
       await assert.rejects(
         writeFileBelow(tree.folder, path, Buffer.from("x")),
-        fatal("path_refused", /^Expected a path relative/),
+        endsForGood("path_refused", /^Expected a path relative/),
       );
     });
   }
@@ -231,7 +234,7 @@ describe("writeFileBelow", () => {
 
     await assert.rejects(
       writeFileBelow(tree.folder, "link/new/x.txt", Buffer.from("x")),
-      fatal("path_refused", /leads out/),
+      endsForGood("path_refused", /leads out/),
     );
     assert.deepEqual(await readdir(join(tree.path, "outside")), ["secret.txt"]);
   });
@@ -259,11 +262,11 @@ describe("writeFileBelow", () => {
 
     await assert.rejects(
       writeFileBelow(tree.folder, "sub", Buffer.from("x")),
-      fatal("file_unusable", /it is a folder/),
+      endsForGood("file_unusable", /it is a folder/),
     );
     await assert.rejects(
       writeFileBelow(tree.folder, "a.txt/x", Buffer.from("x")),
-      fatal("file_unusable", /no folder/),
+      endsForGood("file_unusable", /no folder/),
     );
     assert.deepEqual((await readdir(tree.inside)).sort(), ["a.txt", "sub"]);
   });

@@ -8,7 +8,7 @@ import { constants } from "node:fs";
 import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 
-import { Fatal } from "@baton/sdk";
+import { fatal } from "../faults.ts";
 
 export const PATH_CHARACTERS_MAX = 1_024;
 
@@ -31,9 +31,10 @@ export async function existingFile(folder: AllowedFolder, path: string): Promise
   const root = await rootOf(folder);
   const file = await realpathBelow(folder, root, path);
   if (!(await stat(file)).isFile()) {
-    throw new Fatal(`Expected a regular file in the ${folder.name} folder; "${path}" is none.`, {
-      code: "file_unusable",
-    });
+    throw fatal(
+      "file_unusable",
+      `Expected a regular file in the ${folder.name} folder; "${path}" is none.`,
+    );
   }
   return file;
 }
@@ -47,9 +48,10 @@ export async function existingDirectory(folder: AllowedFolder, path: string): Pr
   const root = await rootOf(folder);
   const directory = await realpathBelow(folder, root, path);
   if (!(await stat(directory)).isDirectory()) {
-    throw new Fatal(`Expected a folder in the ${folder.name} folder; "${path}" is none.`, {
-      code: "file_unusable",
-    });
+    throw fatal(
+      "file_unusable",
+      `Expected a folder in the ${folder.name} folder; "${path}" is none.`,
+    );
   }
   return directory;
 }
@@ -71,9 +73,9 @@ export async function readFileBelow(
   );
   const { size } = await handle.stat();
   if (size > options.bytesMax) {
-    throw new Fatal(
+    throw fatal(
+      "file_too_large",
       `Expected a file of at most ${options.bytesMax} bytes; "${path}" has ${size} bytes.`,
-      { code: "file_too_large" },
     );
   }
   return await handle.readFile({ signal: options.signal });
@@ -112,17 +114,18 @@ export async function writeFileBelow(
 
 async function rootOf(folder: AllowedFolder): Promise<string> {
   if (folder.directory === undefined) {
-    throw new Fatal(
+    throw fatal(
+      "folder_not_configured",
       `This worker has no ${folder.name} folder. Whoever runs the worker sets one by ${folder.setting}.`,
-      { code: "folder_not_configured" },
     );
   }
   try {
     return await realpath(folder.directory);
   } catch (cause) {
-    throw new Fatal(
+    throw fatal(
+      "folder_not_configured",
       `The ${folder.name} folder of this worker cannot be used. Look at ${folder.setting}.`,
-      { code: "folder_not_configured", cause },
+      { cause },
     );
   }
 }
@@ -146,7 +149,7 @@ async function assertBelow(
 function refuseOutside(folder: AllowedFolder, root: string, real: string, path: string): void {
   const prefix = root.endsWith(sep) ? root : root + sep;
   if (real === root || real.startsWith(prefix)) return;
-  throw new Fatal(`"${path}" leads out of the ${folder.name} folder.`, { code: "path_refused" });
+  throw fatal("path_refused", `"${path}" leads out of the ${folder.name} folder.`);
 }
 
 /** The path, proved to be relative and without a way up by itself. */
@@ -160,10 +163,10 @@ function relativePath(folder: AllowedFolder, path: string): string {
     !(IS_WINDOWS && path.includes(":")) &&
     !path.split(/[\\/]/).includes("..");
   if (isUsable) return path;
-  throw new Fatal(
+  throw fatal(
+    "path_refused",
     `Expected a path relative to the ${folder.name} folder, without ".." or a leading slash, of at most ` +
       `${PATH_CHARACTERS_MAX} characters; received ${JSON.stringify(path.slice(0, 200))}.`,
-    { code: "path_refused" },
   );
 }
 
@@ -194,9 +197,10 @@ function refuseUnusable(folder: AllowedFolder, path: string): (error: unknown) =
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const fault = FAULTS_OF_THE_PATH[code];
     if (fault === undefined) throw error;
-    throw new Fatal(`"${path}" in the ${folder.name} folder cannot be used: ${fault}.`, {
-      code: "file_unusable",
-      cause: error,
-    });
+    throw fatal(
+      "file_unusable",
+      `"${path}" in the ${folder.name} folder cannot be used: ${fault}.`,
+      { cause: error },
+    );
   };
 }

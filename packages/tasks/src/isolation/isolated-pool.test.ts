@@ -44,8 +44,8 @@ for (const kind of ["thread", "process"] as const) {
       await assert.rejects(run({ kind: "refuse" }), (error: unknown) => {
         assert.ok(error instanceof IsolationError);
         assert.deepEqual(
-          [error.kind, error.code, error.message],
-          ["refused", "bad_data", "no good"],
+          [error.kind, error.fault, error.message],
+          ["refused", "page_unreadable", "no good"],
         );
         return true;
       });

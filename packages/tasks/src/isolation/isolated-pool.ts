@@ -13,7 +13,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 
-import { untilAborted } from "../until-aborted.ts";
+import type { FaultCode } from "../faults.ts";
+import { Places } from "../places.ts";
 import type { Answer } from "./serve.ts";
 
 export interface IsolatedPoolOptions {
@@ -36,14 +37,18 @@ export interface IsolatedRunOptions {
 export class IsolationError extends Error {
   /** `refused`: by the work itself; `crashed`: it ended without an answer. */
   readonly kind: "refused" | "failed" | "timed_out" | "crashed";
-  /** Of what was refused, else the kind. */
-  readonly code: string;
+  /** Present when it was refused. */
+  readonly fault: FaultCode | undefined;
 
-  constructor(kind: IsolationError["kind"], code: string, message: string, options?: ErrorOptions) {
+  constructor(
+    kind: IsolationError["kind"],
+    message: string,
+    options: ErrorOptions & { readonly fault?: FaultCode } = {},
+  ) {
     super(message, options);
     this.name = "IsolationError";
     this.kind = kind;
-    this.code = code;
+    this.fault = options.fault;
   }
 }
 
@@ -53,11 +58,11 @@ type Isolated = Worker | ChildProcess;
 export class IsolatedPool<Request extends object, Result> {
   readonly #options: IsolatedPoolOptions;
   readonly #idle: Isolated[] = [];
-  readonly #waiting: (() => void)[] = [];
-  #busyCount = 0;
+  readonly #places: Places;
 
   constructor(options: IsolatedPoolOptions) {
     this.#options = options;
+    this.#places = new Places(options.countMax);
   }
 
   /**
@@ -67,39 +72,23 @@ export class IsolatedPool<Request extends object, Result> {
    * @throws the signal's reason when it aborts
    */
   async run(request: Request, options: IsolatedRunOptions): Promise<Result> {
-    await this.#takePlace(options.signal);
-    const isolated = this.#idle.pop() ?? start(this.#options);
-    try {
-      setReferenced(isolated, true);
-      const answer = await ask<Result>(isolated, request, options);
-      setReferenced(isolated, false);
-      this.#idle.push(isolated);
-      if (answer.kind === "result") return answer.result;
-      throw new IsolationError(answer.kind, answer.code, answer.message);
-    } finally {
-      if (!this.#idle.includes(isolated)) await end(isolated);
-      this.#busyCount -= 1;
-      this.#waiting.shift()?.();
-    }
-  }
-
-  /** Who came first goes first. */
-  async #takePlace(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    while (this.#busyCount >= this.#options.countMax) {
-      const free = Promise.withResolvers<void>();
-      this.#waiting.push(free.resolve);
+    return this.#places.use(options.signal, async () => {
+      const isolated = this.#idle.pop() ?? start(this.#options);
       try {
-        await untilAborted(free.promise, signal);
-      } catch (error) {
-        const index = this.#waiting.indexOf(free.resolve);
-        // Woken and aborted at the same time: the place goes to the next one.
-        if (index === -1) this.#waiting.shift()?.();
-        else this.#waiting.splice(index, 1);
-        throw error;
+        setReferenced(isolated, true);
+        const answer = await ask<Result>(isolated, request, options);
+        setReferenced(isolated, false);
+        this.#idle.push(isolated);
+        if (answer.kind === "result") return answer.result;
+        throw new IsolationError(
+          answer.kind,
+          answer.message,
+          answer.kind === "refused" ? { fault: answer.fault } : {},
+        );
+      } finally {
+        if (!this.#idle.includes(isolated)) await end(isolated);
       }
-    }
-    this.#busyCount += 1;
+    });
   }
 }
 
@@ -153,12 +142,10 @@ async function ask<Result>(
   } catch (cause) {
     signal.throwIfAborted();
     if (deadline.aborted) {
-      throw new IsolationError("timed_out", "timed_out", `it took longer than ${timeoutMs} ms`, {
-        cause,
-      });
+      throw new IsolationError("timed_out", `it took longer than ${timeoutMs} ms`, { cause });
     }
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new IsolationError("crashed", "crashed", message, { cause });
+    throw new IsolationError("crashed", message, { cause });
   } finally {
     answered.abort();
   }

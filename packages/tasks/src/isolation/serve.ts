@@ -1,19 +1,22 @@
 /** The other side of isolated-pool.ts: one request in, one answer out, in a thread or a process of its own. */
 import { parentPort } from "node:worker_threads";
 
+import type { FaultCode } from "../faults.ts";
+
 export type Answer<Result> =
   | { readonly kind: "result"; readonly result: Result }
-  /** `refused`: the data or what was asked of it cannot be worked on. `failed`: all else. */
-  | { readonly kind: "refused" | "failed"; readonly code: string; readonly message: string };
+  /** The data, or what was asked of it, cannot be worked on. */
+  | { readonly kind: "refused"; readonly fault: FaultCode; readonly message: string }
+  | { readonly kind: "failed"; readonly message: string };
 
 /** What the work refuses: trying again cannot help. */
 export class Refused extends Error {
-  readonly code: string;
+  readonly fault: FaultCode;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(fault: FaultCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "Refused";
-    this.code = code;
+    this.fault = fault;
   }
 }
 
@@ -46,7 +49,7 @@ async function answer<Request>(
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return error instanceof Refused
-      ? { kind: "refused", code: error.code, message }
-      : { kind: "failed", code: "failed", message };
+      ? { kind: "refused", fault: error.fault, message }
+      : { kind: "failed", message };
   }
 }

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 
 import { localServer } from "../../test/local-server.ts";
-import { fatal, transient } from "../../test/refusals.ts";
+import { endsForGood, transient } from "../../test/refusals.ts";
 import type { NetworkOptions } from "./address-policy.ts";
 import type { ResolveName } from "./guarded-connector.ts";
 import { createNetwork, type BoundedRequest } from "./network.ts";
@@ -72,7 +72,7 @@ describe("createNetwork", () => {
       aRequest(server.origin, { responseBytesMax: 100_000 }),
     );
 
-    await assert.rejects(request, fatal("response_too_large", /sent more than 100000 bytes/));
+    await assert.rejects(request, endsForGood("response_too_large", /sent more than 100000 bytes/));
   });
 
   it("refuses a body without end at the limit", async () => {
@@ -86,7 +86,7 @@ describe("createNetwork", () => {
 
     const request = createNetwork(PRIVATE).request(aRequest(server.origin));
 
-    await assert.rejects(request, fatal("response_too_large", /sent more than 1000 bytes/));
+    await assert.rejects(request, endsForGood("response_too_large", /sent more than 1000 bytes/));
   });
 
   it("keeps the start of a larger body when asked to truncate", async () => {
@@ -187,7 +187,7 @@ describe("createNetwork, addresses", () => {
     it(`refuses ${url} by default`, async () => {
       await assert.rejects(
         createNetwork({}).request(aRequest(url)),
-        fatal("address_refused", /may not connect to/),
+        endsForGood("address_refused", /may not connect to/),
       );
     });
   }
@@ -199,7 +199,7 @@ describe("createNetwork, addresses", () => {
 
     await assert.rejects(
       createNetwork({}).request(aRequest(`http://localhost:${server.port}/`)),
-      fatal("address_refused", /localhost, which is (127\.0\.0\.1|::1) \(loopback address\)/),
+      endsForGood("address_refused", /localhost, which is (127\.0\.0\.1|::1) \(loopback address\)/),
     );
     assert.deepEqual(server.requestedPaths, []);
   });
@@ -211,7 +211,10 @@ describe("createNetwork, addresses", () => {
 
     await assert.rejects(
       createNetwork(PRIVATE, resolveName).request(aRequest("http://rebind.example/")),
-      fatal("address_refused", /rebind\.example, which is 169\.254\.169\.254 \(metadata address\)/),
+      endsForGood(
+        "address_refused",
+        /rebind\.example, which is 169\.254\.169\.254 \(metadata address\)/,
+      ),
     );
   });
 
@@ -247,7 +250,7 @@ describe("createNetwork, addresses", () => {
 
     await assert.rejects(
       network.request(aRequest(url)),
-      fatal("address_refused", /metadata address/),
+      endsForGood("address_refused", /metadata address/),
     );
   });
 
@@ -272,7 +275,7 @@ describe("createNetwork, addresses", () => {
 
       const request = network.request(aRequest(server.origin));
 
-      await assert.rejects(request, fatal("address_refused", /may not connect to/));
+      await assert.rejects(request, endsForGood("address_refused", /may not connect to/));
     });
   }
 
@@ -290,7 +293,7 @@ describe("createNetwork, addresses", () => {
     it(`refuses ${JSON.stringify(url.slice(0, 40))} as a URL`, async () => {
       await assert.rejects(
         createNetwork({}).request(aRequest(url)),
-        fatal("url_refused", /^Expected an? .*URL/),
+        endsForGood("url_refused", /^Expected an? .*URL/),
       );
     });
   }
@@ -314,7 +317,7 @@ describe("createNetwork, redirects", () => {
 
     const request = createNetwork(PRIVATE).request(aRequest(server.origin, { redirectsMax: 2 }));
 
-    await assert.rejects(request, fatal("too_many_redirects", /redirects more than 2 times/));
+    await assert.rejects(request, endsForGood("too_many_redirects", /redirects more than 2 times/));
     assert.equal(server.requestedPaths.length, 3);
   });
 
@@ -337,7 +340,7 @@ describe("createNetwork, redirects", () => {
 
       await assert.rejects(
         request,
-        fatal("url_refused", /^Expected an http or https URL in the redirect of/),
+        endsForGood("url_refused", /^Expected an http or https URL in the redirect of/),
       );
     });
   }

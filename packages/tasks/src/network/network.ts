@@ -1,6 +1,7 @@
 import { Fatal, VERSION } from "@baton/sdk";
 import type { Dispatcher } from "undici";
 
+import { fatal } from "../faults.ts";
 import { createAddressPolicy, type AddressPolicy, type NetworkOptions } from "./address-policy.ts";
 import {
   AddressRefused,
@@ -122,9 +123,9 @@ async function requestBounded(
     const answer = await sendHop(dispatcher, request, hop, deadline);
     if ("status" in answer) return { ...answer, redirectCount };
     if (redirectCount >= request.redirectsMax) {
-      throw new Fatal(
+      throw fatal(
+        "too_many_redirects",
         `${shown(hop.url)} redirects more than ${request.redirectsMax} times, which is the limit.`,
-        { code: "too_many_redirects" },
       );
     }
     hop = answer;
@@ -200,26 +201,26 @@ function nextHop(hop: Hop, response: Dispatcher.ResponseData): Hop | undefined {
  *
  * @throws Fatal when it is not one, is too long, or carries a user name or password
  */
-export function parseHttpUrl(text: string, base?: URL): URL {
+function parseHttpUrl(text: string, base?: URL): URL {
   if (text.length > URL_CHARACTERS_MAX) {
-    throw new Fatal(
+    throw fatal(
+      "url_refused",
       `Expected a URL of at most ${URL_CHARACTERS_MAX} characters; received ${text.length}.`,
-      { code: "url_refused" },
     );
   }
   const url = URL.parse(text, base?.href);
   if (url === null || url.hostname === "" || !["http:", "https:"].includes(url.protocol)) {
-    throw new Fatal(
+    throw fatal(
+      "url_refused",
       `Expected an http or https URL${base === undefined ? "" : ` in the redirect of ${shown(base)}`}; ` +
         `received "${text.slice(0, 200)}".`,
-      { code: "url_refused" },
     );
   }
   if (url.username !== "" || url.password !== "") {
-    throw new Fatal(
+    throw fatal(
+      "url_refused",
       `Expected a URL without user name and password; received one for ${url.host}. ` +
         "Send an authorization header instead.",
-      { code: "url_refused" },
     );
   }
   return url;
@@ -243,12 +244,13 @@ function explain(
 ): unknown {
   if (error instanceof Fatal) return error;
   if (error instanceof AddressRefused) {
-    return new Fatal(error.message, { code: "address_refused", cause: error });
+    return fatal("address_refused", error.message, { cause: error });
   }
   if (error instanceof BodyTooLarge) {
-    return new Fatal(
+    return fatal(
+      "response_too_large",
       `${shown(url)} sent more than ${request.responseBytesMax} bytes, which is the limit.`,
-      { code: "response_too_large", cause: error },
+      { cause: error },
     );
   }
   if (deadline.aborted) {

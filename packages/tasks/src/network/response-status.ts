@@ -1,7 +1,8 @@
 import { STATUS_CODES } from "node:http";
 
-import { Fatal, RetryAfter } from "@baton/sdk";
+import { RetryAfter } from "@baton/sdk";
 
+import { fatal } from "../faults.ts";
 import { joined, shown, type BoundedResponse } from "./network.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
@@ -26,7 +27,7 @@ export function errorOfStatus(response: BoundedResponse): Error {
     `${shown(response.url)} answered ${status} ${STATUS_CODES[status] ?? ""}`.trimEnd() +
     (start === "" ? "." : `: ${start.slice(0, BODY_SHOWN_CHARACTERS)}`);
   if (status < 500 && !STATUSES_TRANSIENT.has(status)) {
-    return new Fatal(message, { code: "http_status" });
+    return fatal("http_status", message);
   }
   const delayMs = retryAfterMs(joined(response.headers["retry-after"]), Date.now());
   return delayMs === undefined ? new Error(message) : new RetryAfter(delayMs, message);
