@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { missingDependencies } from "./launch/dependencies.mjs";
-import { takeInstallLock } from "./launch/install-lock.mjs";
+import { processOf, takeInstallLock } from "./launch/install-lock.mjs";
 import { isNewEnough } from "./launch/runtime.mjs";
 
 const REPOSITORY = dirname(import.meta.dirname);
@@ -129,25 +129,49 @@ describe("takeInstallLock", () => {
   });
 
   it("takes over from a start that was killed", async () => {
-    const pid = await aDeadPid();
-    const root = aDirectory({ [LOCK]: { token: "t", host: hostname(), pid, npmPid: pid } });
+    const gone = { pid: await aDeadPid(), startedAt: "1" };
+    const owner = { token: "t", host: hostname(), launcher: gone, npm: gone };
+    const root = aDirectory({ [LOCK]: owner });
 
     const lock = await takeInstallLock(root, () => assert.fail("waited for a dead process"));
 
     lock.release();
   });
 
-  it("waits for the npm of a start that was killed", async () => {
-    const pid = await aDeadPid();
-    const root = aDirectory({ [LOCK]: { token: "t", host: hostname(), pid, npmPid: process.pid } });
-    const waited = Promise.withResolvers<number>();
+  it("takes over when the owner's process id belongs to another program by now", async () => {
+    const other = { pid: process.pid, startedAt: "1" };
+    const root = aDirectory({ [LOCK]: { token: "t", host: hostname(), launcher: other } });
 
-    const taken = takeInstallLock(root, (owner) => waited.resolve(owner.pid));
+    const lock = await takeInstallLock(root, () => assert.fail("waited for another program"));
 
-    assert.equal(await waited.promise, pid);
-    rmSync(join(root, LOCK));
-    (await taken).release();
+    lock.release();
   });
+
+  const living = processOf(process.pid);
+  const waits = {
+    "for a living owner": { host: hostname(), launcher: living },
+    "for the npm of a start that was killed": {
+      host: hostname(),
+      launcher: { pid: 2 ** 22 + 1, startedAt: "1" },
+      npm: living,
+    },
+    "for an owner on another machine": {
+      host: "elsewhere",
+      launcher: { pid: 2 ** 22 + 1, startedAt: "1" },
+    },
+  };
+  for (const [name, owner] of Object.entries(waits)) {
+    it(`waits ${name}`, async () => {
+      const root = aDirectory({ [LOCK]: { token: "t", ...owner } });
+      const waited = Promise.withResolvers<void>();
+
+      const taken = takeInstallLock(root, () => waited.resolve());
+
+      await waited.promise;
+      rmSync(join(root, LOCK));
+      (await taken).release();
+    });
+  }
 });
 
 async function aDeadPid(): Promise<number> {

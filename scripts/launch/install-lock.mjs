@@ -3,12 +3,13 @@
  * One install at a time in a clone.
  *
  * The lock is a file that names its owner and the owner's npm. It is made by `link`, so it appears with its content or
- * not at all. A start that was killed leaves it behind: when neither process lives any more, or when nobody touched it
- * for a long time (its process id may have passed to another program, or it came from another machine), the next start
- * takes it over. Taking over is a rename, which only one of several can win.
+ * not at all. A start that was killed leaves it behind; the next one takes it over when neither process lives any more.
+ * Of an owner on another machine (a shared folder, a container) only the file can be seen: that lock is abandoned when
+ * nobody has touched it for a long time. Taking over is a rename, which only one of several can win.
  */
 import { randomUUID } from "node:crypto";
 import {
+  existsSync,
   linkSync,
   readFileSync,
   renameSync,
@@ -22,10 +23,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL_MS = 250;
-/** An owner touches its lock every second; a lock that stands still for so long has no living owner. */
+/** An owner touches its lock every second, though a busy disk can hold it up for minutes. */
 const UNTOUCHED_MS_MAX = 5 * 60 * 1_000;
 
-/** @typedef {{ token: string, host: string, pid: number, npmPid?: number }} Owner */
+/** @typedef {{ pid: number, startedAt: string }} Process `startedAt` tells it from a later one with the same id */
+/** @typedef {{ token: string, host: string, launcher: Process, npm?: Process }} Owner */
 
 /**
  * Waits for the lock and takes it.
@@ -36,13 +38,13 @@ const UNTOUCHED_MS_MAX = 5 * 60 * 1_000;
 export async function takeInstallLock(root, onWait) {
   const path = join(root, ".baton-install.lock");
   /** @type {Owner} */
-  const mine = { token: randomUUID(), host: hostname(), pid: process.pid };
+  const mine = { token: randomUUID(), host: hostname(), launcher: processOf(process.pid) };
   let seen = { mark: "", atMs: performance.now() };
   while (!create(path, mine)) {
     const state = read(path);
     if (state === undefined) continue;
     if (seen.mark !== state.mark) seen = { mark: state.mark, atMs: performance.now() };
-    if (isAbandoned(state.owner) || performance.now() - seen.atMs > UNTOUCHED_MS_MAX) {
+    if (isAbandoned(state.owner, performance.now() - seen.atMs)) {
       takeOver(path, state.owner);
     } else {
       onWait(state.owner, path);
@@ -50,9 +52,11 @@ export async function takeInstallLock(root, onWait) {
     }
   }
   return {
-    touch: () => utimesSync(path, new Date(), new Date()),
-    /** @param {number | undefined} npmPid */
-    setNpm: (npmPid) => replace(path, { ...mine, npmPid }),
+    touch: () => {
+      if (existsSync(path)) utimesSync(path, new Date(), new Date());
+    },
+    /** @param {number} npmPid */
+    setNpm: (npmPid) => replace(path, { ...mine, npm: processOf(npmPid) }),
     release: () => rmSync(path, { force: true }),
   };
 }
@@ -90,20 +94,42 @@ function read(path) {
   }
 }
 
-/** @param {Owner} owner */
-function isAbandoned(owner) {
-  return owner.host === hostname() && ![owner.pid, owner.npmPid].some(isAlive);
+/** @param {Owner} owner @param {number} untouchedMs */
+function isAbandoned(owner, untouchedMs) {
+  if (owner.host !== hostname()) return untouchedMs > UNTOUCHED_MS_MAX;
+  return ![owner.launcher, owner.npm].some(isAlive);
 }
 
-/** @param {number | undefined} pid */
-function isAlive(pid) {
-  if (pid === undefined) return false;
+/** @param {Process | undefined} known */
+function isAlive(known) {
+  if (known === undefined) return false;
   try {
-    process.kill(pid, 0);
-    return true;
+    process.kill(known.pid, 0);
   } catch (error) {
     // EPERM: it lives and belongs to another user.
-    return errorCode(error) === "EPERM";
+    if (errorCode(error) !== "EPERM") return false;
+  }
+  return startOf(known.pid) === known.startedAt;
+}
+
+/** @param {number} pid @returns {Process} */
+export function processOf(pid) {
+  return { pid, startedAt: startOf(pid) };
+}
+
+/**
+ * When a process started, in ticks since boot.
+ *
+ * @param {number} pid
+ * @returns {string} empty where the system does not tell
+ */
+function startOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // "pid (name) state …": the name may contain spaces and brackets; the start is field 22.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
   }
 }
 

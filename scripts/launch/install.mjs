@@ -55,8 +55,10 @@ const SIGNALS = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
 /** @param {string} root @param {ReturnType<typeof openProgress>} progress */
 async function takeLock(root, progress) {
   try {
-    return await takeInstallLock(root, ({ pid }, path) =>
-      progress.show(`Waiting for another start to finish its install (process ${pid}, ${path})`),
+    return await takeInstallLock(root, ({ launcher }, path) =>
+      progress.show(
+        `Waiting for another start to finish its install (process ${launcher.pid}, ${path})`,
+      ),
     );
   } catch (error) {
     if (!["EACCES", "EPERM", "EROFS"].includes(String(errorCode(error)))) throw error;
@@ -88,7 +90,7 @@ async function runNpm(root, lock, progress) {
   const startedAtMs = performance.now();
   const seconds = () => Math.round((performance.now() - startedAtMs) / 1_000);
   const child = spawnNpm(root);
-  lock.setNpm(child.pid);
+  if (child.pid !== undefined) lock.setNpm(child.pid);
   const timer = setInterval(() => {
     lock.touch();
     progress.show("Installing packages (npm ci)", seconds());
