@@ -349,4 +349,22 @@ describe("connections", () => {
       await assert.rejects(fetch(`${origin}/health`));
     },
   );
+
+  it("are cut off when a request's body does not come", { timeout: TIMEOUT_MS }, async (t) => {
+    const [app, origin] = await aListeningHttpApp(t, {}, { closeMsMax: 20 });
+    const accepted = once(app.server, "connection");
+    const socket = aConnection(t, origin);
+    const answer = answerOf(socket);
+    await accepted;
+    const isRead = once(app.server, "request");
+    socket.write(
+      "POST /api/v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" +
+        "content-length: 100\r\n\r\n{",
+    );
+    await isRead;
+
+    await app.close();
+
+    assert.equal(await answer, "");
+  });
 });

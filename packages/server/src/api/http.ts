@@ -7,6 +7,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import {
   EVENT_STREAM_HEARTBEAT_MS,
   EVENT_STREAM_STALL_MS_MAX,
+  HTTP_CLOSE_MS_MAX,
   JSON_DEPTH_MAX,
   PAYLOAD_BYTES_MAX_DEFAULT,
   REQUEST_ENVELOPE_BYTES,
@@ -48,6 +49,8 @@ export interface HttpAppOptions {
   readonly heartbeatMs?: number | undefined;
   /** @default EVENT_STREAM_STALL_MS_MAX */
   readonly stallMsMax?: number | undefined;
+  /** Requests that run when the server closes are cut off after so long. @default HTTP_CLOSE_MS_MAX */
+  readonly closeMsMax?: number | undefined;
 }
 
 /**
@@ -66,7 +69,7 @@ const SECURITY_HEADERS = {
 
 /**
  * Makes the HTTP server; `listen` starts it. `close` ends event streams and waits at once, lets other
- * requests finish, and refuses new connections.
+ * requests finish for a while, and refuses new connections.
  */
 export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   const { logger } = options;
@@ -109,7 +112,12 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   });
 
   const longRequests = new LongRequests(options.longRequestsMax ?? WATCHERS_PER_SERVER_MAX);
-  app.addHook("preClose", async () => longRequests.abortAll());
+  app.addHook("preClose", async () => {
+    longRequests.abortAll();
+    // A request whose body never comes must not hold a stop for ever.
+    const closeMsMax = options.closeMsMax ?? HTTP_CLOSE_MS_MAX;
+    setTimeout(() => app.server.closeAllConnections(), closeMsMax).unref();
+  });
   serveOpenApi(app, options.version);
   void app.register(async (scope: HttpApp) => healthDoor(scope, options.operations));
   void app.register(async (scope: HttpApp) => {
@@ -150,7 +158,7 @@ function answerBrokenRequest(error: Error & { readonly code?: string }, socket: 
     socket.destroy();
     return;
   }
-  const { status, detail } = brokenRequest(error.code);
+  const { status, detail } = BROKEN_REQUESTS[error.code ?? ""] ?? NO_HTTP;
   const body = problemJson(new AppError("invalid_argument", detail), "", status);
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
@@ -158,13 +166,11 @@ function answerBrokenRequest(error: Error & { readonly code?: string }, socket: 
   );
 }
 
-function brokenRequest(code: string | undefined): { status: number; detail: string } {
-  switch (code) {
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return { status: 408, detail: "expected the whole request in time, received a part of it" };
-    case "HPE_HEADER_OVERFLOW":
-      return { status: 431, detail: "expected at most 16 KiB of headers, received more" };
-    default:
-      return { status: 400, detail: "expected an HTTP/1.1 request, received something else" };
-  }
-}
+const BROKEN_REQUESTS: Readonly<Record<string, { status: number; detail: string }>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    detail: "expected the whole request in time, received a part of it",
+  },
+  HPE_HEADER_OVERFLOW: { status: 431, detail: "expected at most 16 KiB of headers, received more" },
+};
+const NO_HTTP = { status: 400, detail: "expected an HTTP/1.1 request, received something else" };

@@ -1,6 +1,7 @@
 /** The door of specification 3: `POST /job` and `GET /job/{id}`. */
 import { Type } from "@fastify/type-provider-typebox";
 import type { JobState } from "../../domain/job.ts";
+import type { JobView } from "../../domain/views.ts";
 import { AppError } from "../../errors.ts";
 import type { HttpApp } from "../rest/app.ts";
 import { withJsonMembers } from "../rest/job-json.ts";
@@ -77,22 +78,22 @@ export function orchestratorDoor(app: HttpApp, operations: Operations): void {
       },
     },
     async (request, reply) => {
-      const { id } = request.params;
-      try {
-        const job = await operations.jobGet(id);
-        return reply
-          .type("application/json")
-          .send(statusJson(job.id, STATUS_OF[job.state], job.result));
-      } catch (error) {
-        // Clients of this surface read `status`, which for them covers an unknown id too.
-        if (!(error instanceof AppError) || error.code !== "job_not_found") throw error;
-        return reply
-          .code(404)
-          .type("application/json")
-          .send(statusJson(id, "not_found", undefined));
-      }
+      const job = await jobOrUndefined(operations, request.params.id);
+      // Clients of this surface read `status`, which for them covers an unknown id too.
+      void reply.code(job === undefined ? 404 : 200).type("application/json");
+      const status = job === undefined ? "not_found" : STATUS_OF[job.state];
+      return reply.send(statusJson(request.params.id, status, job?.result));
     },
   );
+}
+
+async function jobOrUndefined(operations: Operations, jobId: string): Promise<JobView | undefined> {
+  try {
+    return await operations.jobGet(jobId);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "job_not_found") return undefined;
+    throw error;
+  }
 }
 
 function statusJson(jobId: string, status: Status, result: string | undefined): string {

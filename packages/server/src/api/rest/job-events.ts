@@ -45,17 +45,17 @@ export function jobEventRoutes(app: HttpApp, options: RouteOptions): void {
       const views = operations.watchJob(request.params.id, watch.signal)[Symbol.asyncIterator]();
       // The first view is awaited before anything is sent, so that an unknown job is a plain 404.
       const first = await views.next();
-      if (first.done === true) return reply.code(204).send(null);
+      if (first.done === true) return await reply.code(204).send(null);
       if (isFinal(first.value.state) && request.headers["last-event-id"] === idOf(first.value)) {
         await views.return?.();
-        return reply.code(204).send(null);
+        return await reply.code(204).send(null);
       }
       await sendEvents(reply, jobEvents(first.value, views), {
         ...options,
         signal: watch.signal,
         onError: (error) => problemEvent(error, request),
       });
-      return reply;
+      return await reply;
     },
   );
 
@@ -99,7 +99,7 @@ export function jobEventRoutes(app: HttpApp, options: RouteOptions): void {
         signal: watch.signal,
         onError: (error) => problemEvent(error, request),
       });
-      return reply;
+      return await reply;
     },
   );
 }

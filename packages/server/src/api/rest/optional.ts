@@ -16,7 +16,8 @@ export function optional<Schema extends TSchema>(
 
 /** A property that is always there and null when absent: the way of responses. */
 export function orNull<Schema extends TSchema>(schema: Schema): TUnsafe<Static<Schema> | null> {
-  const values = "enum" in schema && Array.isArray(schema.enum) ? schema.enum : undefined;
+  const values: readonly unknown[] | undefined =
+    "enum" in schema && Array.isArray(schema.enum) ? schema.enum : undefined;
   return Type.Unsafe<Static<Schema> | null>({
     ...schema,
     type: ["type" in schema ? schema.type : "string", "null"],

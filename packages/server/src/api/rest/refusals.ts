@@ -12,8 +12,8 @@ const MEANINGS = {
 type Refusal = keyof typeof MEANINGS;
 
 /** The error responses of a route, for its documentation. The error handler writes them. */
-export function refusals<Status extends Refusal>(
-  ...statuses: readonly Status[]
+export function refusals(
+  ...statuses: readonly Refusal[]
 ): Readonly<Record<number, TUnsafe<string>>> {
   return Object.fromEntries(
     statuses.map((status) => [

@@ -62,9 +62,9 @@ function describe(error: ErrorObject, field: string, part: RequestPart): string 
     case "required":
       return `${name} is required; received ${part === "body" ? "an object" : "a query"} without it`;
     case "additionalProperties": {
-      const known = Object.keys(error.parentSchema?.["properties"] ?? {});
+      const known = keysOf(error.parentSchema?.["properties"]);
       const kind = part === "querystring" ? "" : "property ";
-      return `unknown ${kind}${name}; known are ${known.join(", ")}`;
+      return `unknown ${kind}${name}; known are ${known}`;
     }
     case "minItems":
     case "maxItems": {
@@ -84,8 +84,8 @@ function describe(error: ErrorObject, field: string, part: RequestPart): string 
 /** `/tags/3` → `tags[3]`; the property itself where it is missing or unknown; "" is the whole. */
 function fieldOf(error: ErrorObject, part: RequestPart): string {
   const segments = error.instancePath.split("/").slice(1).map(unescapePointer);
-  const property = error.params["missingProperty"] ?? error.params["additionalProperty"];
-  if (property !== undefined) segments.push(String(property).slice(0, SHOWN_CHARACTERS_MAX));
+  const property: unknown = error.params["missingProperty"] ?? error.params["additionalProperty"];
+  if (typeof property === "string") segments.push(property.slice(0, SHOWN_CHARACTERS_MAX));
   // A parameter that may be repeated is an array only after coercion.
   if (part === "querystring") return segments[0] ?? "";
   return segments.reduce(
@@ -123,6 +123,12 @@ function describeTypes(types: unknown): string {
   return wanted.length === 0 ? "null" : wanted.join(" or ");
 }
 
+function keysOf(properties: unknown): string {
+  return typeof properties === "object" && properties !== null
+    ? Object.keys(properties).join(", ")
+    : "none";
+}
+
 function listOf(values: unknown): string {
   if (!Array.isArray(values)) return String(values);
   return values.filter((value) => value !== null).join(", ");
@@ -137,13 +143,8 @@ function show(value: unknown): string {
   return text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX - 1)}…`;
 }
 
+const PARTS: readonly RequestPart[] = ["body", "querystring", "params", "headers"];
+
 function asPart(httpPart: string | undefined): RequestPart {
-  switch (httpPart) {
-    case "querystring":
-    case "params":
-    case "headers":
-      return httpPart;
-    default:
-      return "body";
-  }
+  return PARTS.find((part) => part === httpPart) ?? "body";
 }
