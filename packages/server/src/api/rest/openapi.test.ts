@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { aJob, fakeOperations, JOB_ID } from "../../../test/fake-operations.ts";
@@ -188,6 +190,18 @@ describe("the OpenAPI document", () => {
         "PUT /api/v1/tasks/{name}",
       ],
     );
+  });
+
+  it("has the routes of docs/rest.md", async () => {
+    const page = await readFile(join(import.meta.dirname, "../../../../../docs/rest.md"), "utf8");
+    const { paths } = (await anHttpApp().inject("/api/v1/openapi.json")).json<Document>();
+
+    const routes = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+
+    const written = [...page.matchAll(/`((?:GET|POST|PUT) \/[^`]*)`/g)].map((match) => match[1]);
+    assert.deepEqual([...new Set(written)].sort(), routes.sort());
   });
 
   it("says what each route is for", async () => {
