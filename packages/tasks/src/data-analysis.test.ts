@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -13,6 +13,11 @@ import { endsForGood, transient } from "../test/refusals.ts";
 import { temporaryFolder } from "../test/temporary-folder.ts";
 import { testContext } from "../test/task-context.ts";
 import { dataAnalysisTask } from "./data-analysis.ts";
+
+// Other test files make temporary folders at the same time; these tests look for what is left of their own.
+const TEMPORARY = await temporaryFolder();
+process.env["TMPDIR"] = TEMPORARY.path;
+after(() => TEMPORARY[Symbol.asyncDispose]());
 
 const DATA = fileURLToPath(new URL("../../../examples/data", import.meta.url));
 const PEOPLE = "name,age\nAnn,40\nBob,\nCid,25\n";

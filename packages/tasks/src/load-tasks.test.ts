@@ -131,6 +131,17 @@ describe("loadTasks, clear errors", () => {
     await assert.rejects(loadTasks(EXAMPLES), /it is no file\. Name the module/);
   });
 
+  it("explains TypeScript in an installed package", async () => {
+    await using project = await aProject("unused.ts", "");
+    const file = join(project.path, "node_modules", "installed.ts");
+    await writeFile(file, "export default 1;");
+
+    await assert.rejects(
+      loadTasks(file),
+      /TypeScript below node_modules is not run by Node\. Compile/,
+    );
+  });
+
   const sources: readonly (readonly [string, string, string, RegExp])[] = [
     ["no export", "a.js", "const a = 1;", /^it exports no task\. Export what task/],
     [

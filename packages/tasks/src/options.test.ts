@@ -58,6 +58,13 @@ describe("optionsFromEnvironment", () => {
     assert.deepEqual(shell, { allowedCommands: "all", allowedEnvironment: undefined });
   });
 
+  it("refuses addresses that are none, with the name of the variable", () => {
+    assert.throws(
+      () => optionsFromEnvironment({ BATON_TASKS_ALLOWED_ADDRESSES: "10.0.0.1,home" }),
+      /^Error: BATON_TASKS_ALLOWED_ADDRESSES cannot be used\. .*received "home"\.$/,
+    );
+  });
+
   for (const [name, value] of [
     ["BATON_TASKS_ALLOW_PRIVATE_ADDRESSES", "yes"],
     ["BATON_TASKS_ANALYSIS_MEMORY_MB", "1GB"],

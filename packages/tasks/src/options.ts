@@ -1,5 +1,5 @@
 import { ANALYSIS_MEGABYTES_MAX_DEFAULT } from "./data-analysis.ts";
-import type { NetworkOptions } from "./network/address-policy.ts";
+import { createAddressPolicy, type NetworkOptions } from "./network/address-policy.ts";
 import type { ShellOptions } from "./shell.ts";
 
 /** What the owner of a worker lets the built-in tasks do. Everything is closed unless it is opened here. */
@@ -42,7 +42,7 @@ export function optionsFromEnvironment(environment: Environment): BuiltInTasksOp
     outputDirectory: text("BATON_TASKS_OUTPUT_DIRECTORY"),
     network: {
       allowPrivateAddresses: readBoolean(environment, "BATON_TASKS_ALLOW_PRIVATE_ADDRESSES"),
-      allowedAddresses: list("BATON_TASKS_ALLOWED_ADDRESSES"),
+      allowedAddresses: checkedAddresses(list("BATON_TASKS_ALLOWED_ADDRESSES")),
     },
     analysis: { memoryMegabytesMax: readMegabytes(environment, "BATON_TASKS_ANALYSIS_MEMORY_MB") },
     shell: commands && {
@@ -50,6 +50,16 @@ export function optionsFromEnvironment(environment: Environment): BuiltInTasksOp
       allowedEnvironment: list("BATON_TASKS_SHELL_ENVIRONMENT"),
     },
   };
+}
+
+function checkedAddresses(blocks: readonly string[] | undefined): readonly string[] | undefined {
+  try {
+    createAddressPolicy({ allowedAddresses: blocks });
+    return blocks;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`BATON_TASKS_ALLOWED_ADDRESSES cannot be used. ${message}`, { cause });
+  }
 }
 
 function readBoolean(environment: Environment, name: string): boolean {

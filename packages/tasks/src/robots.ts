@@ -1,3 +1,7 @@
+// Makes the types known to every program that compiles this file, not only to this package.
+// oxlint-disable-next-line typescript/triple-slash-reference -- an import cannot name an ambient module
+/// <reference path="./robots-parser.d.ts" />
+
 /**
  * What a site lets robots fetch: the Robots Exclusion Protocol, RFC 9309. A site without rules allows everything; one
  * whose rules cannot be fetched now is not fetched from now.
