@@ -22,8 +22,12 @@ const machine = {
   node: process.version,
   durability: "fsync on, synchronous_commit on",
 };
-console.log(`${machine.cpus}, ${machine.memoryGiB} GiB, Node ${machine.node}, ${machine.durability}`);
-console.log(`${jobs} no-op jobs a round, ${rounds} rounds; load, server, worker and PostgreSQL share the machine`);
+console.log(
+  `${machine.cpus}, ${machine.memoryGiB} GiB, Node ${machine.node}, ${machine.durability}`,
+);
+console.log(
+  `${jobs} no-op jobs a round, ${rounds} rounds; load, server, worker and PostgreSQL share the machine`,
+);
 
 const results = await runNoop({ jobs, rounds }, (round) => console.log(line(round)));
 console.log("");
@@ -33,7 +37,9 @@ for (const scenario of ["end_to_end", "burn_down"] as const) {
     .map((round) => round.jobsPerSecond)
     .sort((a, b) => a - b);
   const median = figures[figures.length >> 1] ?? 0;
-  console.log(`${scenario}: median ${median} jobs/s (${figures[0] ?? 0} to ${figures.at(-1) ?? 0})`);
+  console.log(
+    `${scenario}: median ${median} jobs/s (${figures[0] ?? 0} to ${figures.at(-1) ?? 0})`,
+  );
 }
 if (values.json !== undefined) {
   await writeFile(values.json, `${JSON.stringify({ machine, jobs, rounds: results }, null, 2)}\n`);

@@ -14,8 +14,14 @@ export async function cpuSeconds(pid: number): Promise<number> {
 
 /** CPU time of all PostgreSQL processes that a server has started, those that ended included, in seconds. */
 export async function postgresCpuSeconds(serverPid: number): Promise<number> {
-  const stats = await Promise.all((await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map((name) => readStat(Number(name))));
-  const postmaster = stats.find((stat) => stat?.parentPid === serverPid && stat.name === "postgres");
+  const stats = await Promise.all(
+    (await readdir("/proc"))
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => readStat(Number(name))),
+  );
+  const postmaster = stats.find(
+    (stat) => stat?.parentPid === serverPid && stat.name === "postgres",
+  );
   if (postmaster === undefined) return 0;
   const backends = stats.filter((stat) => stat?.parentPid === postmaster.pid);
   const ticks = [postmaster, ...backends].reduce((sum, stat) => sum + ticksOf(stat), 0);

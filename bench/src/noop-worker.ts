@@ -11,7 +11,12 @@ const noop = task({
   },
 });
 
-const worker = createWorker({ tasks: [noop], slots: 200, prefetch: 1_000, address: process.argv[2] });
+const worker = createWorker({
+  tasks: [noop],
+  slots: 200,
+  prefetch: 1_000,
+  address: process.argv[2],
+});
 await worker.start();
 const telling = setInterval(() => process.send?.(ranCount), TELL_MS);
 process.send?.(0);

@@ -22,7 +22,11 @@ export interface NoopRound {
   readonly scenario: "end_to_end" | "burn_down";
   readonly jobsPerSecond: number;
   /** CPU of each process per job, in microseconds; 0 where the system does not tell. */
-  readonly cpuUsPerJob: { readonly server: number; readonly worker: number; readonly postgres: number };
+  readonly cpuUsPerJob: {
+    readonly server: number;
+    readonly worker: number;
+    readonly postgres: number;
+  };
 }
 
 /** Runs both scenarios `rounds` times, in turn, on one server. */
@@ -50,7 +54,7 @@ export async function runNoop(
 
 async function endToEnd(server: BatonServer, client: Client, jobs: number): Promise<NoopRound> {
   await using worker = await startNoopWorker(server.address);
-  return measure("end_to_end", server, worker, jobs, async () => {
+  return await measure("end_to_end", server, worker, jobs, async () => {
     await submit(client, jobs);
     await worker.ran(jobs);
     await untilDurable(client);
@@ -61,7 +65,7 @@ async function burnDown(server: BatonServer, client: Client, jobs: number): Prom
   await client.queues.pause("default");
   await submit(client, jobs);
   await using worker = await startNoopWorker(server.address);
-  return measure("burn_down", server, worker, jobs, async () => {
+  return await measure("burn_down", server, worker, jobs, async () => {
     await client.queues.resume("default");
     await worker.ran(jobs);
     await untilDurable(client);
@@ -85,7 +89,11 @@ async function measure(
   return {
     scenario,
     jobsPerSecond: Math.round(jobs / seconds),
-    cpuUsPerJob: { server: perJob("server"), worker: perJob("worker"), postgres: perJob("postgres") },
+    cpuUsPerJob: {
+      server: perJob("server"),
+      worker: perJob("worker"),
+      postgres: perJob("postgres"),
+    },
   };
 }
 
@@ -96,7 +104,10 @@ async function submit(client: Client, jobs: number): Promise<void> {
     while (next < calls) {
       const count = Math.min(JOBS_PER_CALL, jobs - next * JOBS_PER_CALL);
       next += 1;
-      await client.enqueueMany("noop", Array.from({ length: count }, () => null));
+      await client.enqueueMany(
+        "noop",
+        Array.from({ length: count }, () => null),
+      );
     }
   };
   await Promise.all(Array.from({ length: CALLS_AT_ONCE }, caller));

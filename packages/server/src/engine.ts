@@ -7,7 +7,8 @@ import type { Logger } from "pino";
 import { createOperations } from "./api/create-operations.ts";
 import type { Operations } from "./api/operations.ts";
 import { Intake } from "./dispatch/intake.ts";
-import { Lanes, type Lane } from "./dispatch/lanes.ts";
+import type { Lane } from "./dispatch/lane.ts";
+import { Lanes } from "./dispatch/lanes.ts";
 import { Leaser } from "./dispatch/leaser.ts";
 import { Notes } from "./dispatch/notes.ts";
 import { Outcomes } from "./dispatch/outcomes.ts";
@@ -72,7 +73,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     onError,
   });
   const onChanged = (jobIds: readonly string[]): void => watchers.hint(jobIds);
-  const notifier = new Notifier({ db, serverId: () => lease.id, hasOthers: () => lease.hasOthers, onError });
+  const notifier = new Notifier({
+    db,
+    serverId: () => lease.id,
+    hasOthers: () => lease.hasOthers,
+    onError,
+  });
   const workers: Workers = new Workers({
     db,
     lanes: () => lanes,
@@ -104,7 +110,15 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   });
   const stops: Stops = new Stops({ lanes, workers, outcomes, now, onError });
   const notes = new Notes({ db, onChanged, onError });
-  const intake = new Intake({ ...options, lanes, workers, onQueued, onScheduled, onChanged, onError });
+  const intake = new Intake({
+    ...options,
+    lanes,
+    workers,
+    onQueued,
+    onScheduled,
+    onChanged,
+    onError,
+  });
   const workerDoor = new WorkerDoor({
     db,
     lanes,
@@ -144,7 +158,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await pauseChangedHere();
     await leaser.pollOnce();
     await workers.pollOnce();
-    const held = [...workers.all()].filter((session) => session.held.size > 0).map((session) => session.id);
+    const held = [...workers.all()]
+      .filter((session) => session.held.size > 0)
+      .map((session) => session.id);
     if (held.length === 0) return;
     for (const row of await jobCancelRequested(db, held)) {
       stopAttempt(row.id, row.attempt, row.worker_id, "The job was cancelled.");
@@ -161,7 +177,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       db,
       onQueued: onQueuedIds,
       onChanged,
-      onLost: (worker, jobCount) => logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
+      onLost: (worker, jobCount) =>
+        logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
     });
   };
 
@@ -173,9 +190,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   await lanes.load();
   promoter.start();
   const loops = [
-    runEvery({ signal, intervalMs: Math.min(SERVER_RENEW_MS, REAP_INTERVAL_MS), onError }, renewAndReapOnce),
+    runEvery(
+      { signal, intervalMs: Math.min(SERVER_RENEW_MS, REAP_INTERVAL_MS), onError },
+      renewAndReapOnce,
+    ),
     runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, pollOnce),
-    runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () => pruneOnce(db, options.retention)),
+    runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () =>
+      pruneOnce(db, options.retention),
+    ),
     runListener({
       db,
       serverId: () => lease.id,

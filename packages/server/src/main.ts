@@ -36,7 +36,11 @@ export interface StartOptions {
 }
 
 /** Starts PostgreSQL if it is the embedded one, then the engine, then the doors. @throws AppError */
-export async function startServer({ config, logger, onStep }: StartOptions): Promise<RunningServer> {
+export async function startServer({
+  config,
+  logger,
+  onStep,
+}: StartOptions): Promise<RunningServer> {
   const stops: (readonly [part: string, stop: () => Promise<void>])[] = [];
   const stop = async (onStopStep?: (step: string) => void): Promise<void> => {
     for (const [part, stopPart] of stops.splice(0).reverse()) {
@@ -60,7 +64,13 @@ export async function startServer({ config, logger, onStep }: StartOptions): Pro
     await migrateSchema(db, logger);
 
     onStep?.("starting the engine");
-    const engine = await startEngine({ ...config, name: config.serverName, version: VERSION, db, logger });
+    const engine = await startEngine({
+      ...config,
+      name: config.serverName,
+      version: VERSION,
+      db,
+      logger,
+    });
     stops.push(["the engine", () => engine.stop()]);
 
     const { operations } = engine;
@@ -74,7 +84,12 @@ export async function startServer({ config, logger, onStep }: StartOptions): Pro
     const grpcPort = await grpc.listen(`${hostInAddress(config.host)}:${config.grpcPort}`);
     stops.push(["gRPC", () => grpc.shutdown(SHUTDOWN_MS)]);
     stops.push(["worker connections", async () => engine.drain()]);
-    const http = createHttpApp({ operations, version: VERSION, logger, payloadBytesMax: config.payloadBytesMax });
+    const http = createHttpApp({
+      operations,
+      version: VERSION,
+      logger,
+      payloadBytesMax: config.payloadBytesMax,
+    });
     stops.push(["HTTP", () => http.close()]);
     const httpPort = await listen(http, config);
 

@@ -17,7 +17,10 @@ export async function aLane(db: Db, queue = "default", task = "noop"): Promise<n
 }
 
 /** A connected worker of a server of its own. */
-export async function aWorker(db: Db, different: { readonly leaseMs?: number } = {}): Promise<number> {
+export async function aWorker(
+  db: Db,
+  different: { readonly leaseMs?: number } = {},
+): Promise<number> {
   const serverId = await serverStart(db, "test-server", "0.0.0");
   const { id } = await workerAttach(db, {
     instance: randomUUID(),
@@ -50,7 +53,11 @@ export function aNewJob(laneId: number, different: Partial<NewJob> = {}): NewJob
 }
 
 /** A queued job. @returns its id */
-export async function aQueuedJob(db: Db, laneId: number, different: Partial<NewJob> = {}): Promise<string> {
+export async function aQueuedJob(
+  db: Db,
+  laneId: number,
+  different: Partial<NewJob> = {},
+): Promise<string> {
   const job = aNewJob(laneId, different);
   await jobInsert(db, [job], false);
   return job.id;

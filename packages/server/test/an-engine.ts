@@ -59,7 +59,10 @@ export interface PlayedWorkerOptions {
 }
 
 /** Connects a worker. */
-export async function aPlayedWorker(engine: Engine, options: PlayedWorkerOptions = {}): Promise<PlayedWorker> {
+export async function aPlayedWorker(
+  engine: Engine,
+  options: PlayedWorkerOptions = {},
+): Promise<PlayedWorker> {
   const jobs = new Inbox<JobDelivery>();
   const stops = new Inbox<Stop>();
   const instance = options.instance ?? randomUUID();
@@ -123,6 +126,8 @@ class Inbox<Thing> {
 
   take(): Promise<Thing> {
     const thing = this.waiting.shift();
-    return thing === undefined ? new Promise((resolve) => this.#takers.push(resolve)) : Promise.resolve(thing);
+    return thing === undefined
+      ? new Promise((resolve) => this.#takers.push(resolve))
+      : Promise.resolve(thing);
   }
 }

@@ -22,8 +22,10 @@ describe("the engine", () => {
   });
 
   /** A worker for a queue of the test's own, so that tests do not take each other's jobs. */
-  const workerFor = (queue: string, options: Parameters<typeof aPlayedWorker>[1] = {}): Promise<PlayedWorker> =>
-    aPlayedWorker(engine, { queues: [queue], ...options });
+  const workerFor = (
+    queue: string,
+    options: Parameters<typeof aPlayedWorker>[1] = {},
+  ): Promise<PlayedWorker> => aPlayedWorker(engine, { queues: [queue], ...options });
   const submit = async (spec: Partial<JobSpec>): Promise<string> => {
     const [result] = await engine.operations.submit([{ task: "noop", input: "null", ...spec }]);
     return present(result).jobId;
@@ -41,7 +43,9 @@ describe("the engine", () => {
     await worker.succeed(await worker.job());
     await untilState(warmUp, "succeeded");
 
-    const [submitted] = await engine.operations.submit([{ task: "noop", input: '{"n":1}', queue: "eager" }]);
+    const [submitted] = await engine.operations.submit([
+      { task: "noop", input: '{"n":1}', queue: "eager" },
+    ]);
     const job = await worker.job();
     const stale = await worker.succeed(job, { n: 2 });
 
@@ -73,18 +77,25 @@ describe("the engine", () => {
     const worker = await workerFor("order", { slots: 1 });
 
     const order: string[] = [];
-    for (const _id of ids) {
+    while (order.length < ids.length) {
       const job = await worker.job();
       order.push(job.id);
       await worker.succeed(job);
     }
 
-    assert.deepEqual(order.map((id) => ids.indexOf(id)), [3, 1, 0, 2]);
+    assert.deepEqual(
+      order.map((id) => ids.indexOf(id)),
+      [3, 1, 0, 2],
+    );
   });
 
   it("tries a job again after its back-off, and ends it dead after its last attempt", async () => {
     const worker = await workerFor("retry");
-    const id = await submit({ queue: "retry", maxAttempts: 2, retry: { strategy: "fixed", baseMs: 20, jitter: "none" } });
+    const id = await submit({
+      queue: "retry",
+      maxAttempts: 2,
+      retry: { strategy: "fixed", baseMs: 20, jitter: "none" },
+    });
     const error = { code: "TypeError", message: "no" };
 
     await worker.connection.outcomes([{ ...refOf(await worker.job()), kind: "retry", error }]);
@@ -92,9 +103,18 @@ describe("the engine", () => {
     await worker.connection.outcomes([{ ...refOf(again), kind: "retry", error }]);
 
     const job = await untilState(id, "dead");
-    assert.deepEqual([again.attempt, again.failureCount, job.failureCount, job.error], [2, 1, 2, error]);
+    assert.deepEqual(
+      [again.attempt, again.failureCount, job.failureCount, job.error],
+      [2, 1, 2, error],
+    );
     const attempts = await engine.operations.attemptList(id);
-    assert.deepEqual(attempts.map(({ attempt, outcome }) => [attempt, outcome]), [[1, "retry"], [2, "retry"]]);
+    assert.deepEqual(
+      attempts.map(({ attempt, outcome }) => [attempt, outcome]),
+      [
+        [1, "retry"],
+        [2, "retry"],
+      ],
+    );
   });
 
   it("redrives a dead job to a worker that waits", async () => {
@@ -139,7 +159,12 @@ describe("the engine", () => {
 
   it("ends a timed-out attempt itself when its worker does not, and refuses the late outcome", async () => {
     const worker = await workerFor("timeout");
-    const id = await submit({ queue: "timeout", attemptTimeoutMs: 50, cancelGraceMs: 0, maxAttempts: 1 });
+    const id = await submit({
+      queue: "timeout",
+      attemptTimeoutMs: 50,
+      cancelGraceMs: 0,
+      maxAttempts: 1,
+    });
     const job = await worker.job();
 
     const stop = await worker.stop();
@@ -167,9 +192,14 @@ describe("the engine", () => {
     const worker = await workerFor("pause");
     await engine.operations.queuePause("pause", "maintenance");
     const id = await submit({ queue: "pause" });
-    const [paused] = (await engine.operations.queueList()).filter((queue) => queue.name === "pause");
+    const [paused] = (await engine.operations.queueList()).filter(
+      (queue) => queue.name === "pause",
+    );
 
-    assert.deepEqual([paused?.isPaused, paused?.pauseReason, paused?.queuedCount], [true, "maintenance", 1]);
+    assert.deepEqual(
+      [paused?.isPaused, paused?.pauseReason, paused?.queuedCount],
+      [true, "maintenance", 1],
+    );
     assert.deepEqual(worker.waiting, []);
     await engine.operations.queueResume("pause");
     const job = await worker.job();
@@ -186,14 +216,20 @@ describe("the engine", () => {
     const unknown = { jobId: "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8b", attempt: 1 };
     await first.connection.closed();
 
-    const second = await workerFor("adopt", { instance: first.instance, held: [refOf(keptJob), unknown] });
+    const second = await workerFor("adopt", {
+      instance: first.instance,
+      held: [refOf(keptJob), unknown],
+    });
     const again = await second.job();
 
     assert.deepEqual(second.welcome.stale, [unknown]);
     assert.deepEqual([again.id, again.attempt], [lost, 1]);
     assert.deepEqual(await second.succeed(keptJob), []);
     assert.deepEqual(await second.succeed(again), []);
-    assert.deepEqual((await engine.operations.attemptList(kept)).map((attempt) => attempt.attempt), [1]);
+    assert.deepEqual(
+      (await engine.operations.attemptList(kept)).map((attempt) => attempt.attempt),
+      [1],
+    );
   });
 
   it("refuses the outcome of a job that another worker holds", async () => {
@@ -223,10 +259,18 @@ describe("the engine", () => {
     const worker = await workerFor("notes");
     await submit({ queue: "notes" });
     const job = await worker.job();
-    const line = (message: string) =>
-      ({ ...refOf(job), at: new Date(), level: "info", message, fields: '{"a":"\\u0000"}' });
+    const line = (message: string) => ({
+      ...refOf(job),
+      at: new Date(),
+      level: "info",
+      message,
+      fields: '{"a":"\\u0000"}',
+    });
 
-    worker.connection.progress([{ ...refOf(job), value: "1" }, { ...refOf(job), value: '{"done":2}' }]);
+    worker.connection.progress([
+      { ...refOf(job), value: "1" },
+      { ...refOf(job), value: '{"done":2}' },
+    ]);
     await worker.connection.logs([line("one"), line("two"), line("three")]);
     let shown: JobView | undefined;
     for await (const view of engine.operations.watchJob(job.id, AbortSignal.timeout(60_000))) {
@@ -237,8 +281,15 @@ describe("the engine", () => {
 
     assert.equal(shown?.progress, '{"done":2}');
     const first = await engine.operations.logList({ jobId: job.id, limit: 2 });
-    const rest = await engine.operations.logList({ jobId: job.id, limit: 2, cursor: first.nextCursor });
-    assert.deepEqual([...first.items, ...rest.items].map((log) => log.message), ["one", "two", "three"]);
+    const rest = await engine.operations.logList({
+      jobId: job.id,
+      limit: 2,
+      cursor: first.nextCursor,
+    });
+    assert.deepEqual(
+      [...first.items, ...rest.items].map((log) => log.message),
+      ["one", "two", "three"],
+    );
     assert.equal(rest.nextCursor, undefined);
   });
 
@@ -260,14 +311,21 @@ describe("the engine", () => {
       { task: "noop", input: "5", idempotencyKey: "twin" },
     ]);
 
-    await assert.rejects(bulk, (error: { code?: string; details?: { items?: { index: number; code: string }[] } }) => {
-      assert.equal(error.code, "bulk_rejected");
-      assert.deepEqual(
-        error.details?.items?.map(({ index, code }) => [index, code]),
-        [[1, "task_not_found"], [2, "invalid_argument"], [4, "invalid_argument"]],
-      );
-      return true;
-    });
+    await assert.rejects(
+      bulk,
+      (error: { code?: string; details?: { items?: { index: number; code: string }[] } }) => {
+        assert.equal(error.code, "bulk_rejected");
+        assert.deepEqual(
+          error.details?.items?.map(({ index, code }) => [index, code]),
+          [
+            [1, "task_not_found"],
+            [2, "invalid_argument"],
+            [4, "invalid_argument"],
+          ],
+        );
+        return true;
+      },
+    );
     assert.deepEqual((await engine.operations.jobList({ filter: { queue: "bulk" } })).items, []);
   });
 
@@ -288,13 +346,19 @@ describe("the engine", () => {
     const [second] = await engine.operations.submit([spec]);
 
     assert.deepEqual([second?.jobId, second?.isDuplicate], [first?.jobId, true]);
-    await assert.rejects(engine.operations.submit([{ ...spec, input: '{"order":2}' }]), { code: "idempotency_conflict" });
+    await assert.rejects(engine.operations.submit([{ ...spec, input: '{"order":2}' }]), {
+      code: "idempotency_conflict",
+    });
   });
 
   it("shows the changes of matching jobs to those who watch a filter", async () => {
     const worker = await workerFor("watched");
     // After a sequence: "from now on" would begin whenever its first read happens to be.
-    const watching = engine.operations.watchEvents({ queue: "watched" }, 0, AbortSignal.timeout(60_000));
+    const watching = engine.operations.watchEvents(
+      { queue: "watched" },
+      0,
+      AbortSignal.timeout(60_000),
+    );
     const events = watching[Symbol.asyncIterator]();
     await submit({ queue: "not-watched" });
     const id = await submit({ queue: "watched", delayMs: 10 });
@@ -319,7 +383,11 @@ describe("the engine", () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await engine.operations.jobList({ filter: { queue: "pages" }, limit: 2, cursor });
+      const page = await engine.operations.jobList({
+        filter: { queue: "pages" },
+        limit: 2,
+        cursor,
+      });
       seen.push(...page.items.map((job) => job.id));
       cursor = page.nextCursor;
       await worker.succeed(await worker.job());

@@ -51,12 +51,18 @@ export function createOperations(parts: OperationsParts): Operations {
   const requireJob = async (jobId: string): Promise<JobView> => {
     checkJobId(jobId);
     const job = await patiently(() => jobGet(db, jobId));
-    if (job === undefined) throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
+    if (job === undefined)
+      throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
     return job;
   };
   const announceCancel = (result: CancelJobsResult, reason: string | undefined): void => {
     for (const stop of result.stops) {
-      parts.stopAttempt(stop.jobId, stop.attempt, stop.workerId, reason ?? "The job was cancelled.");
+      parts.stopAttempt(
+        stop.jobId,
+        stop.attempt,
+        stop.workerId,
+        reason ?? "The job was cancelled.",
+      );
     }
     parts.onChanged([...result.cancelledIds, ...result.stops.map((stop) => stop.jobId)]);
   };
@@ -75,12 +81,19 @@ export function createOperations(parts: OperationsParts): Operations {
       if (attempts.length === 0) await requireJob(jobId);
       return attempts;
     },
-    jobList: async ({ filter = {}, limit = LIST_LIMIT_DEFAULT, cursor, includePayloads = false }) => {
+    jobList: async ({
+      filter = {},
+      limit = LIST_LIMIT_DEFAULT,
+      cursor,
+      includePayloads = false,
+    }) => {
       checkLimit(limit, LIST_LIMIT_MAX);
       checkFilter(filter);
       const list = ["jobs", filter];
       const beforeId = positionOf(list, cursor);
-      const jobs = await patiently(() => jobList(db, { filter, limit: limit + 1, beforeId, includePayloads }));
+      const jobs = await patiently(() =>
+        jobList(db, { filter, limit: limit + 1, beforeId, includePayloads }),
+      );
       return page(list, jobs, limit, (job) => job.id);
     },
     logList: async ({ jobId, attempt = 0, limit = LOG_LIST_LIMIT_DEFAULT, cursor }) => {
@@ -88,7 +101,9 @@ export function createOperations(parts: OperationsParts): Operations {
       checkJobId(jobId);
       const list = ["logs", jobId, attempt];
       const afterNumber = Number(positionOf(list, cursor) ?? 0);
-      const lines = await patiently(() => logList(db, { jobId, attempt, afterNumber, limit: limit + 1 }));
+      const lines = await patiently(() =>
+        logList(db, { jobId, attempt, afterNumber, limit: limit + 1 }),
+      );
       if (lines.length === 0) await requireJob(jobId);
       return page(list, lines, limit, (line) => String(line.number));
     },
@@ -149,7 +164,10 @@ export function createOperations(parts: OperationsParts): Operations {
     taskGet: async (name) => {
       const [task] = await patiently(() => laneStore.taskList(db, NAMESPACE_ID, 1, [name]));
       if (task === undefined) {
-        throw new AppError("task_not_found", `There is no task ${JSON.stringify(name.slice(0, 200))}.`);
+        throw new AppError(
+          "task_not_found",
+          `There is no task ${JSON.stringify(name.slice(0, 200))}.`,
+        );
       }
       return task;
     },
@@ -206,11 +224,15 @@ function checkJobId(jobId: string): void {
 
 function checkLimit(limit: number, most: number): void {
   if (Number.isInteger(limit) && limit >= 1 && limit <= most) return;
-  throw new AppError("invalid_argument", `limit must be a whole number from 1 to ${most}; received ${limit}.`);
+  throw new AppError(
+    "invalid_argument",
+    `limit must be a whole number from 1 to ${most}; received ${limit}.`,
+  );
 }
 
 function checkReason(reason: string | undefined): void {
-  if (reason === undefined || (reason.length <= REASON_CHARACTERS_MAX && !reason.includes("\0"))) return;
+  if (reason === undefined || (reason.length <= REASON_CHARACTERS_MAX && !reason.includes("\0")))
+    return;
   throw new AppError(
     "invalid_argument",
     `A reason has at most ${REASON_CHARACTERS_MAX} characters and no NUL; received ${reason.length}.`,
@@ -233,10 +255,16 @@ async function checkTask(db: Database, definition: TaskDefinition): Promise<void
   const [known] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
   const { tasks } = await laneStore.nameCounts(db, NAMESPACE_ID);
   if (known === undefined && tasks >= TASKS_MAX) {
-    throw new AppError("resource_exhausted", `There are ${TASKS_MAX} tasks already, the most that are kept.`);
+    throw new AppError(
+      "resource_exhausted",
+      `There are ${TASKS_MAX} tasks already, the most that are kept.`,
+    );
   }
 }
 
 function queueNotFound(name: string): AppError {
-  return new AppError("queue_not_found", `There is no queue ${JSON.stringify(name.slice(0, 200))}.`);
+  return new AppError(
+    "queue_not_found",
+    `There is no queue ${JSON.stringify(name.slice(0, 200))}.`,
+  );
 }

@@ -24,7 +24,8 @@ import {
 import { isDataError, type Database } from "../store/db.ts";
 import type { NewJob, NewJobExtra } from "../store/job-enqueue.ts";
 import { Batcher } from "./batcher.ts";
-import { NAMESPACE_ID, type Lane, type Lanes } from "./lanes.ts";
+import type { Lane } from "./lane.ts";
+import { NAMESPACE_ID, type Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
 import type { JobDelivery } from "./worker-session.ts";
 import type { ReservedSlot, Workers } from "./workers.ts";
@@ -74,8 +75,16 @@ export class Intake {
       what: "submits",
       onError: options.onError,
     };
-    this.#plain = new Batcher({ ...bounds, writesMax: 2, write: (calls) => this.#writePlain(calls) });
-    this.#keyed = new Batcher({ ...bounds, writesMax: 1, write: (calls) => this.#writeKeyed(calls) });
+    this.#plain = new Batcher({
+      ...bounds,
+      writesMax: 2,
+      write: (calls) => this.#writePlain(calls),
+    });
+    this.#keyed = new Batcher({
+      ...bounds,
+      writesMax: 1,
+      write: (calls) => this.#writeKeyed(calls),
+    });
   }
 
   /** Accepts 1 to BULK_JOBS_MAX jobs, all or none. @see Operations.submit */
@@ -91,7 +100,10 @@ export class Intake {
       ({ spec }) => spec.idempotencyKey !== undefined || spec.uniqueKey !== undefined,
     );
     if (isKeyed && jobs.length > 1) return this.#submitKeyedBulk(jobs);
-    const weight = jobs.reduce((sum, { spec }) => sum + 1 + spec.input.length / BYTES_PER_WEIGHT, 0);
+    const weight = jobs.reduce(
+      (sum, { spec }) => sum + 1 + spec.input.length / BYTES_PER_WEIGHT,
+      0,
+    );
     return new Promise((resolve, reject) => {
       (isKeyed ? this.#keyed : this.#plain).add({ jobs, resolve, reject }, weight);
     });
@@ -228,7 +240,8 @@ export class Intake {
       : jobs.keys();
     for (const index of order) {
       const job = jobs[index];
-      if (job === undefined || job.spec.delayMs !== undefined || job.spec.runAt !== undefined) continue;
+      if (job === undefined || job.spec.delayMs !== undefined || job.spec.runAt !== undefined)
+        continue;
       slots[index] = this.#options.workers.reserveFor(job.lane);
     }
     return slots;
@@ -243,7 +256,9 @@ export class Intake {
       const later: Call[] = [];
       for (const call of rest) {
         const { idempotencyKey, uniqueKey } = call.jobs[0]?.spec ?? {};
-        const own = [`i${idempotencyKey ?? ""}`, `u${uniqueKey ?? ""}`].filter((key) => key.length > 1);
+        const own = [`i${idempotencyKey ?? ""}`, `u${uniqueKey ?? ""}`].filter(
+          (key) => key.length > 1,
+        );
         (own.some((key) => keys.has(key)) ? later : now).push(call);
         for (const key of own) keys.add(key);
       }
@@ -417,7 +432,11 @@ function toFirstDelivery(job: Prepared): JobDelivery {
 function toSubmitResult(job: Prepared, result: EnqueueResult | undefined): SubmitResult {
   return result?.kind === "duplicate"
     ? { jobId: result.jobId, isDuplicate: true, state: result.state ?? "queued" }
-    : { jobId: job.id, isDuplicate: false, state: result?.kind === "accepted" ? result.state : "queued" };
+    : {
+        jobId: job.id,
+        isDuplicate: false,
+        state: result?.kind === "accepted" ? result.state : "queued",
+      };
 }
 
 function refusal(job: Prepared, result: EnqueueResult): AppError {

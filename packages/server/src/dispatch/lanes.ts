@@ -5,67 +5,10 @@ import type { TaskDefinition } from "../domain/views.ts";
 import { AppError } from "../errors.ts";
 import type { Db } from "../store/db.ts";
 import * as store from "../store/lane.ts";
-import type { WorkerGroup } from "./worker-group.ts";
+import { Lane } from "./lane.ts";
 
 /** The one namespace of today; part of every key. */
 export const NAMESPACE_ID = 1;
-
-/** A queue's jobs of one task. */
-export class Lane {
-  readonly id: number;
-  readonly queue: string;
-  readonly task: string;
-  /** Groups of connected workers that can run it. */
-  readonly groups: WorkerGroup[] = [];
-  /** Whether ready jobs may stand in the table. Only a lease that finds none clears it. */
-  #mayHaveReady = true;
-  #isPaused = false;
-  /** Grows with each wake-up, so that a lease that began before does not clear the flag. */
-  #wakeUps = 0;
-
-  constructor(row: store.LaneRow) {
-    this.id = row.id;
-    this.queue = row.queue;
-    this.task = row.task;
-  }
-
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
-  /** Whether jobs may stand in the table that could be leased now. */
-  get hasBacklog(): boolean {
-    return this.#mayHaveReady && !this.#isPaused;
-  }
-
-  get wakeUps(): number {
-    return this.#wakeUps;
-  }
-
-  /** Notes that a ready job may stand in the table. */
-  markBacklog(): void {
-    this.#wakeUps += 1;
-    this.#set(true, this.#isPaused);
-  }
-
-  /** Notes that a lease that began at `wakeUps` found the lane empty. */
-  markEmpty(wakeUps: number): void {
-    if (wakeUps === this.#wakeUps) this.#set(false, this.#isPaused);
-  }
-
-  /** Notes that its queue was paused or resumed. */
-  setPaused(isPaused: boolean): void {
-    this.#set(this.#mayHaveReady, isPaused);
-  }
-
-  #set(mayHaveReady: boolean, isPaused: boolean): void {
-    const had = this.hasBacklog;
-    this.#mayHaveReady = mayHaveReady;
-    this.#isPaused = isPaused;
-    if (had === this.hasBacklog) return;
-    for (const group of this.groups) group.backlogCount += had ? -1 : 1;
-  }
-}
 
 export class Lanes {
   readonly #db: Db;
@@ -199,7 +142,10 @@ export class Lanes {
 }
 
 function exhausted(what: string, most: number): AppError {
-  return new AppError("resource_exhausted", `There are ${most} ${what} already, the most that are kept.`);
+  return new AppError(
+    "resource_exhausted",
+    `There are ${most} ${what} already, the most that are kept.`,
+  );
 }
 
 function unknownTask(name: string): AppError {

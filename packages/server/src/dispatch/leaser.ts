@@ -2,7 +2,8 @@
 import { LEASE_BATCH_MAX, LEASE_LANES_MAX } from "../domain/limits.ts";
 import { isConnectionError, type Database } from "../store/db.ts";
 import { jobLease, laneReady } from "../store/job-lease.ts";
-import type { Lane, Lanes } from "./lanes.ts";
+import type { Lane } from "./lane.ts";
+import type { Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 import { toDelivery } from "./worker-session.ts";
@@ -41,7 +42,7 @@ export class Leaser {
   wakeLanes(lanes: Iterable<Lane>): void {
     for (const lane of lanes) {
       lane.markBacklog();
-      for (const group of lane.groups) this.wake(group);
+      for (const group of this.#options.workers.groupsOf(lane)) this.wake(group);
     }
   }
 
@@ -49,7 +50,7 @@ export class Leaser {
   async pollOnce(): Promise<void> {
     const rows = await laneReady(this.#options.db);
     const lanes = await this.#options.lanes.resolve(rows.map((row) => row.lane_id));
-    this.wakeLanes(lanes.filter((lane) => lane.groups.length > 0));
+    this.wakeLanes(lanes.filter((lane) => this.#options.workers.groupsOf(lane).length > 0));
   }
 
   /** Stops leasing and waits for the statements under way. */

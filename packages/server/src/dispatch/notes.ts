@@ -1,7 +1,12 @@
 /** What handlers say while they run: progress and log lines, written in batches. Losing some to a crash is accepted. */
 import { LOG_PENDING_MAX, LOG_MESSAGE_BYTES_MAX } from "../domain/limits.ts";
 import { isConnectionError, isDataError, type Database } from "../store/db.ts";
-import { jobProgress, logAppend, type NewLogLine, type ProgressReport } from "../store/job-lease.ts";
+import {
+  jobProgress,
+  logAppend,
+  type NewLogLine,
+  type ProgressReport,
+} from "../store/job-lease.ts";
 import { Batcher } from "./batcher.ts";
 import { patiently } from "./patience.ts";
 
@@ -79,7 +84,8 @@ export class Notes {
 
   async #writeLogs(entries: readonly LogEntry[]): Promise<void> {
     const lines = entries.flatMap((entry) => (entry.kind === "line" ? [entry.line] : []));
-    if (lines.length > 0) await this.#writeEach(lines, (group) => logAppend(this.#options.db, group));
+    if (lines.length > 0)
+      await this.#writeEach(lines, (group) => logAppend(this.#options.db, group));
     for (const entry of entries) if (entry.kind === "mark") entry.reached();
   }
 
@@ -94,7 +100,9 @@ export class Notes {
       if (isDataError(error) && group.length > 1) {
         for (const note of group) await this.#writeEach([note], write);
       } else {
-        this.#options.onError(isConnectionError(error) ? new Error("notes were lost", { cause: error }) : error);
+        this.#options.onError(
+          isConnectionError(error) ? new Error("notes were lost", { cause: error }) : error,
+        );
       }
     }
   }

@@ -15,7 +15,8 @@ import {
 } from "../store/job-finish.ts";
 import { jobRunning } from "../store/job-lease.ts";
 import { Batcher } from "./batcher.ts";
-import type { Lane, Lanes } from "./lanes.ts";
+import type { Lane } from "./lane.ts";
+import type { Lanes } from "./lanes.ts";
 import { patiently, persistently } from "./patience.ts";
 import type { HeldAttempt, WorkerSession } from "./worker-session.ts";
 
@@ -130,7 +131,11 @@ export class Outcomes {
       const { result } = outcome;
       const weight = 1 + (result?.length ?? 0) / BYTES_PER_WEIGHT;
       this.#batcher.add(
-        { kind: "succeed", attempt: { jobId, attempt, result, durationMs: durationMs ?? 0 }, settle },
+        {
+          kind: "succeed",
+          attempt: { jobId, attempt, result, durationMs: durationMs ?? 0 },
+          settle,
+        },
         weight,
       );
     } else if (decision.kind === "finish") {
@@ -187,7 +192,8 @@ export class Outcomes {
     const rescheduled = entries.filter((entry) => entry.kind === "reschedule");
     if (succeeded.length > 0) await this.#writeEach(succeeded, (group) => this.#succeed(group));
     if (finished.length > 0) await this.#writeEach(finished, (group) => this.#finish(group));
-    if (rescheduled.length > 0) await this.#writeEach(rescheduled, (group) => this.#reschedule(group));
+    if (rescheduled.length > 0)
+      await this.#writeEach(rescheduled, (group) => this.#reschedule(group));
   }
 
   /** Writes a group; when one of it does not fit into the database, each alone, so that only that one is refused. */
@@ -214,7 +220,11 @@ export class Outcomes {
     const stale = new Set<string>();
     if (unmatched.length > 0) {
       const outcomes = new Map(group.map((entry) => [entry.attempt.jobId, outcomeOf(entry)]));
-      const told = unmatched.map(({ id, attempt }) => ({ id, attempt, outcome: outcomes.get(id) ?? "lost" }));
+      const told = unmatched.map(({ id, attempt }) => ({
+        id,
+        attempt,
+        outcome: outcomes.get(id) ?? "lost",
+      }));
       const recorded = await persistently(
         () => attemptRecorded(this.#options.db, told),
         this.#options.onError,
@@ -276,7 +286,16 @@ export class Outcomes {
     const dead: Entry = {
       kind: "finish",
       settle: entry.settle,
-      attempt: { jobId, attempt, durationMs, failureCount, lostCount, state: "dead", outcome: "failed", error },
+      attempt: {
+        jobId,
+        attempt,
+        durationMs,
+        failureCount,
+        lostCount,
+        state: "dead",
+        outcome: "failed",
+        error,
+      },
     };
     const unmatched = await persistently(() => this.#finish([dead]), this.#options.onError);
     await this.#settle([dead], unmatched);

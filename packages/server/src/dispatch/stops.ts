@@ -1,5 +1,9 @@
 /** Tells workers to stop attempts whose time is up or that were cancelled, and ends those that do not. */
-import { ATTEMPT_TIMEOUT_MS_DEFAULT, CANCEL_GRACE_MS_DEFAULT, STOP_SLACK_MS } from "../domain/limits.ts";
+import {
+  ATTEMPT_TIMEOUT_MS_DEFAULT,
+  CANCEL_GRACE_MS_DEFAULT,
+  STOP_SLACK_MS,
+} from "../domain/limits.ts";
 import type { ReportedOutcome } from "../domain/outcome.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Outcomes } from "./outcomes.ts";
@@ -123,7 +127,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const DUE_MESSAGES: Readonly<Record<StopReason, string>> = {
   cancelled: "The job was cancelled.",
   timed_out: "The attempt took longer than its timeout.",
-  heartbeat_timed_out: "The handler reported neither progress nor a heartbeat within its heartbeat timeout.",
+  heartbeat_timed_out:
+    "The handler reported neither progress nor a heartbeat within its heartbeat timeout.",
   deadline_exceeded: "The job's total deadline passed.",
   stale_lease: "The lease is over.",
 };

@@ -64,7 +64,8 @@ export class Watchers {
       let shown = "";
       while (!signal.aborted && !this.#isStopped) {
         const job = await patiently(() => jobGet(this.#options.db, jobId));
-        if (job === undefined) throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
+        if (job === undefined)
+          throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
         const now = JSON.stringify([job.state, job.attempt, job.progress, job.cancelRequestedAt]);
         if (now !== shown) yield job;
         shown = now;
@@ -181,9 +182,13 @@ export class Watchers {
   }
 
   async #matching(rows: readonly EventRow[], filter: JobFilter): Promise<readonly JobEventView[]> {
-    const wanted = rows.filter((row) => !filter.states?.length || filter.states.includes(row.state));
+    const wanted = rows.filter(
+      (row) => !filter.states?.length || filter.states.includes(row.state),
+    );
     const laneIds = [...new Set(wanted.flatMap((row) => row.lane_ids))];
-    const lanes = new Map((await this.#options.lanes.resolve(laneIds)).map((lane) => [lane.id, lane]));
+    const lanes = new Map(
+      (await this.#options.lanes.resolve(laneIds)).map((lane) => [lane.id, lane]),
+    );
     const events = wanted.flatMap((row) =>
       row.job_ids.flatMap((jobId, index): JobEventView[] => {
         const lane = lanes.get(row.lane_ids[index] ?? -1);
@@ -204,7 +209,8 @@ export class Watchers {
       }),
     );
     const { tag, createdAfter, createdBefore } = filter;
-    if (tag === undefined && createdAfter === undefined && createdBefore === undefined) return events;
+    if (tag === undefined && createdAfter === undefined && createdBefore === undefined)
+      return events;
     const ids = [...new Set(events.map((event) => event.jobId))];
     const matching = new Set(await jobMatching(this.#options.db, ids, filter));
     return events.filter((event) => matching.has(event.jobId));

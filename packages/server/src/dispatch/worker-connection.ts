@@ -54,10 +54,20 @@ export function checkHello(hello: WorkerHello): void {
       : checkRange("lease_ms", hello.leaseMs, WORKER_LEASE_MS_MIN, WORKER_LEASE_MS_MAX)) ??
     [hello.name, hello.host, hello.sdk, ...Object.entries(hello.labels).flat()]
       .filter((text) => text.length > NAME_CHARACTERS_MAX || !isPlain(text))
-      .map((text) => fault("name, host, sdk and labels", `must be at most ${NAME_CHARACTERS_MAX} plain characters`, text))
+      .map((text) =>
+        fault(
+          "name, host, sdk and labels",
+          `must be at most ${NAME_CHARACTERS_MAX} plain characters`,
+          text,
+        ),
+      )
       .at(0) ??
     hello.queues.map((queue) => checkName("queue", queue)).find(Boolean) ??
-    hello.held.map((ref) => (isUuid(ref.jobId) ? undefined : fault("held", "must name jobs by UUID", ref.jobId))).find(Boolean) ??
+    hello.held
+      .map((ref) =>
+        isUuid(ref.jobId) ? undefined : fault("held", "must name jobs by UUID", ref.jobId),
+      )
+      .find(Boolean) ??
     hello.tasks.map((task) => checkName("task", task.name) ?? checkDefinition(task)).find(Boolean);
   if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
 }
@@ -65,7 +75,12 @@ export function checkHello(hello: WorkerHello): void {
 /** Outcomes that wait for their acknowledgement come on top of what is held. */
 const HELD_SLACK = 10_000;
 
-function checkRange(field: string, value: number, least: number, most: number): SpecProblem | undefined {
+function checkRange(
+  field: string,
+  value: number,
+  least: number,
+  most: number,
+): SpecProblem | undefined {
   if (Number.isInteger(value) && value >= least && value <= most) return undefined;
   return { field, message: `${field} must be from ${least} to ${most}; received ${value}` };
 }

@@ -64,7 +64,8 @@ export class WorkerDoor {
   ): Promise<WorkerConnection> {
     checkHello(hello);
     const { db, lanes, workers, now } = this.#options;
-    if (this.#isClosed) throw new AppError("unavailable", "The server is shutting down. Connect again.");
+    if (this.#isClosed)
+      throw new AppError("unavailable", "The server is shutting down. Connect again.");
     if (workers.count >= WORKERS_PER_SERVER_MAX) {
       throw new AppError(
         "resource_exhausted",
@@ -123,7 +124,7 @@ export class WorkerDoor {
 
   /** Tells all workers to connect anew. */
   dropAll(reason: string): void {
-    for (const session of [...this.#options.workers.all()]) {
+    for (const session of this.#options.workers.all()) {
       this.#options.workers.leave(session);
       session.sink.goodbye(reason);
     }
@@ -132,7 +133,7 @@ export class WorkerDoor {
   /** Drops workers that were silent for longer than their lease; the reaper takes their jobs back. */
   async dropSilentOnce(): Promise<void> {
     const { db, workers, now } = this.#options;
-    for (const session of [...workers.all()]) {
+    for (const session of workers.all()) {
       const silentMs = now() - session.heardAtMs;
       if (silentMs <= session.leaseMs) continue;
       workers.leave(session);
@@ -175,7 +176,10 @@ export class WorkerDoor {
     if (news.length > 0) {
       const { tasks } = await nameCounts(db, NAMESPACE_ID);
       if (tasks + news.length > TASKS_MAX) {
-        throw new AppError("resource_exhausted", `There are ${tasks} tasks; ${TASKS_MAX} are the most that are kept.`);
+        throw new AppError(
+          "resource_exhausted",
+          `There are ${tasks} tasks; ${TASKS_MAX} are the most that are kept.`,
+        );
       }
     }
     const names = hello.tasks.map((task) => task.name);

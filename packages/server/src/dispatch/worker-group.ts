@@ -1,5 +1,5 @@
 /** Connected workers that can run the same lanes: the unit for which jobs are leased. */
-import type { Lane } from "./lanes.ts";
+import type { Lane } from "./lane.ts";
 import type { WorkerSession } from "./worker-session.ts";
 
 /** Candidates looked at for one job: enough to spread the load, independent of the number of workers. */
@@ -38,7 +38,7 @@ export class WorkerGroup {
 
   addLane(lane: Lane): void {
     this.lanes.push(lane);
-    lane.groups.push(this);
+    lane.counters.add(this);
     if (lane.hasBacklog) this.backlogCount += 1;
   }
 

@@ -4,8 +4,7 @@ import type { AttemptRef } from "../domain/job.ts";
 import type { LeasedJob } from "../store/job-lease.ts";
 import type { WorkerKey } from "../store/worker.ts";
 import { Endings } from "./endings.ts";
-import type { Lane } from "./lanes.ts";
-import type { WorkerGroup } from "./worker-group.ts";
+import type { Lane } from "./lane.ts";
 
 export const STOP_REASONS = [
   "cancelled",
@@ -63,6 +62,12 @@ export interface HeldAttempt {
   logLineCount: number;
 }
 
+/** Somebody who counts the free slots of several workers. */
+export interface SlotCounter {
+  freeChanged(by: number): void;
+  recount(): void;
+}
+
 export interface WorkerSessionOptions {
   /** Of its row, and of its connection. */
   readonly key: WorkerKey;
@@ -86,7 +91,7 @@ export class WorkerSession {
   readonly held = new Map<string, HeldAttempt>();
   /** Attempts that are over but may still stand as running in the table. */
   readonly ending = new Endings();
-  group: WorkerGroup | undefined;
+  group: SlotCounter | undefined;
   isDraining = false;
   /** Reconciled with the table and allowed to get jobs. */
   isReady = false;

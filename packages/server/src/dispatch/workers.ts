@@ -3,7 +3,8 @@ import type { AttemptRef } from "../domain/job.ts";
 import type { Database } from "../store/db.ts";
 import { DELIVERY_MS_MAX } from "../domain/limits.ts";
 import { jobHeldBy, jobHeldCounts, type LeasedJob } from "../store/job-lease.ts";
-import type { Lane, Lanes } from "./lanes.ts";
+import type { Lane } from "./lane.ts";
+import type { Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
 import { WorkerGroup } from "./worker-group.ts";
 import {
@@ -34,6 +35,8 @@ export class Workers {
   readonly #options: WorkersOptions;
   readonly #byId = new Map<number, WorkerSession>();
   readonly #groups = new Map<string, WorkerGroup>();
+  readonly #groupOf = new Map<WorkerSession, WorkerGroup>();
+  readonly #groupsOf = new Map<Lane, WorkerGroup[]>();
   readonly #reconciling = new Set<WorkerSession>();
   readonly #reconcileAgain = new Set<WorkerSession>();
 
@@ -57,10 +60,15 @@ export class Workers {
     return this.#byId.get(id);
   }
 
+  /** Groups of connected workers that can run a lane. */
+  groupsOf(lane: Lane): readonly WorkerGroup[] {
+    return this.#groupsOf.get(lane) ?? NO_GROUPS;
+  }
+
   /** Tells the groups of a lane that became known. */
   addLane(lane: Lane): void {
     for (const group of this.#groups.values()) {
-      if (group.canRun(lane)) group.addLane(lane);
+      if (group.canRun(lane)) this.#link(group, lane);
     }
   }
 
@@ -82,6 +90,7 @@ export class Workers {
     this.#byId.set(session.id, session);
     const group = this.#group(tasks, queues);
     session.group = group;
+    this.#groupOf.set(session, group);
     group.workers.push(session);
 
     const rows = await this.#rows(session);
@@ -104,8 +113,9 @@ export class Workers {
     session.isClosed = true;
     this.#reconcileAgain.delete(session);
     if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
-    const { group } = session;
+    const group = this.#groupOf.get(session);
     if (group === undefined) return;
+    this.#groupOf.delete(session);
     group.workers.splice(group.workers.indexOf(session), 1);
     group.recount();
     if (group.workers.length === 0) this.#dropGroup(group);
@@ -114,7 +124,7 @@ export class Workers {
   /** Promises a free slot for a lane to a job that is about to be inserted, when nothing waits before it. */
   reserveFor(lane: Lane): ReservedSlot | undefined {
     if (lane.hasBacklog) return undefined;
-    for (const group of lane.groups) {
+    for (const group of this.groupsOf(lane)) {
       if (group.backlogCount > 0) continue;
       const session = group.pick();
       if (session === undefined) continue;
@@ -129,7 +139,10 @@ export class Workers {
    *
    * @param slots in the order of `jobs`
    */
-  deliver(jobs: readonly (JobDelivery | undefined)[], slots: readonly (ReservedSlot | undefined)[]): void {
+  deliver(
+    jobs: readonly (JobDelivery | undefined)[],
+    slots: readonly (ReservedSlot | undefined)[],
+  ): void {
     const bySession = new Map<WorkerSession, JobDelivery[]>();
     slots.forEach((slot, index) => {
       if (slot === undefined) return;
@@ -191,7 +204,9 @@ export class Workers {
    */
   async pollOnce(): Promise<void> {
     // Counted before the table is: what stands there for longer than DELIVERY_MS_MAX was held then.
-    const heldCounts = new Map([...this.all()].map(({ id, held, ending }) => [id, held.size + ending.size]));
+    const heldCounts = new Map(
+      [...this.all()].map(({ id, held, ending }) => [id, held.size + ending.size]),
+    );
     if (heldCounts.size === 0) return;
     const rows = await jobHeldCounts(this.#options.db, [...heldCounts.keys()], DELIVERY_MS_MAX);
     for (const row of rows) {
@@ -239,13 +254,26 @@ export class Workers {
     const group = new WorkerGroup(key, tasks, queues, this.#options.onFree);
     this.#groups.set(key, group);
     for (const lane of this.#options.lanes().all()) {
-      if (group.canRun(lane)) group.addLane(lane);
+      if (group.canRun(lane)) this.#link(group, lane);
     }
     return group;
   }
 
   #dropGroup(group: WorkerGroup): void {
     this.#groups.delete(group.key);
-    for (const lane of group.lanes) lane.groups.splice(lane.groups.indexOf(group), 1);
+    for (const lane of group.lanes) {
+      lane.counters.delete(group);
+      this.#groupsOf.set(
+        lane,
+        this.groupsOf(lane).filter((other) => other !== group),
+      );
+    }
+  }
+
+  #link(group: WorkerGroup, lane: Lane): void {
+    group.addLane(lane);
+    this.#groupsOf.set(lane, [...this.groupsOf(lane), group]);
   }
 }
+
+const NO_GROUPS: readonly WorkerGroup[] = [];

@@ -41,7 +41,12 @@ describe("checkSpec", () => {
     ["a negative delay", { delayMs: -1 }, "delayMs", "-1"],
     ["a delay of 11 years", { delayMs: 11 * 365 * 86_400_000 }, "delayMs", "346896000000"],
     ["an instant that is none", { runAt: new Date(Number.NaN) }, "runAt", "NaN"],
-    ["an instant in the year 3000", { runAt: new Date("3000-01-01T00:00:00Z") }, "runAt", "32503680000000"],
+    [
+      "an instant in the year 3000",
+      { runAt: new Date("3000-01-01T00:00:00Z") },
+      "runAt",
+      "32503680000000",
+    ],
     ["a delay and an instant", { runAt: new Date(), delayMs: 1 }, "runAt", "both"],
     ["no attempts", { maxAttempts: 0 }, "maxAttempts", "0"],
     ["a negative timeout", { attemptTimeoutMs: -1 }, "attemptTimeoutMs", "-1"],
@@ -50,7 +55,12 @@ describe("checkSpec", () => {
     ["17 tags", { tags: Array.from({ length: 17 }, (_, index) => `t${index}`) }, "tags", "17"],
     ["an empty tag", { tags: [""] }, "tags", '""'],
     ["a tag with NUL", { tags: ["a\0b"] }, "tags", '"a\\u0000b"'],
-    ["an idempotency key of 256 characters", { idempotencyKey: "k".repeat(256) }, "idempotencyKey", "256 characters"],
+    [
+      "an idempotency key of 256 characters",
+      { idempotencyKey: "k".repeat(256) },
+      "idempotencyKey",
+      "256 characters",
+    ],
     ["half a surrogate pair in a key", { uniqueKey: "\ud800" }, "uniqueKey", "\\ud800"],
     ["an unknown conflict rule", { onConflict: "replace" }, "onConflict", '"replace"'],
   ] as const) {
@@ -75,6 +85,8 @@ describe("jobOptions", () => {
   });
 
   it("keeps what goes beyond the task's definition", () => {
-    assert.deepEqual(JSON.parse(JSON.stringify(jobOptions({ ...GOOD, attemptTimeoutMs: 5 }))), { attemptTimeoutMs: 5 });
+    assert.deepEqual(JSON.parse(JSON.stringify(jobOptions({ ...GOOD, attemptTimeoutMs: 5 }))), {
+      attemptTimeoutMs: 5,
+    });
   });
 });

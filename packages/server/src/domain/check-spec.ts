@@ -33,7 +33,6 @@ export interface JobOptions {
 }
 
 export const ON_CONFLICT = ["return_existing", "reject"] as const;
-export type OnConflict = (typeof ON_CONFLICT)[number];
 
 /** Text that names something: letters, digits and `_ - . : /`, beginning with a letter or digit. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.:/-]*$/;
@@ -108,7 +107,10 @@ function checkInteger(
 ): SpecProblem | undefined {
   if (value === undefined) return undefined;
   if (Number.isInteger(value) && value >= least && value <= most) return undefined;
-  return { field, message: `${field} must be a whole number from ${least} to ${most}; received ${show(value)}` };
+  return {
+    field,
+    message: `${field} must be a whole number from ${least} to ${most}; received ${show(value)}`,
+  };
 }
 
 function checkRunAt(spec: JobSpec): SpecProblem | undefined {
@@ -120,7 +122,10 @@ function checkRunAt(spec: JobSpec): SpecProblem | undefined {
   // A fixed range: how far ahead an instant lies is for the database's clock to say, not for this process's.
   const time = runAt.getTime();
   if (time >= 0 && time <= RUN_AT_MS_MAX) return undefined;
-  return { field: "runAt", message: `runAt must be an instant from 1970 to 2200; received ${show(time)}` };
+  return {
+    field: "runAt",
+    message: `runAt must be an instant from 1970 to 2200; received ${show(time)}`,
+  };
 }
 
 const RUN_AT_MS_MAX = Date.UTC(2200, 0, 1);
@@ -147,7 +152,9 @@ function checkTags(tags: readonly string[] | undefined): SpecProblem | undefined
   if (tags.length > TAGS_MAX) {
     return { field: "tags", message: `at most ${TAGS_MAX} tags are kept; received ${tags.length}` };
   }
-  const bad = tags.find((tag) => tag.length === 0 || tag.length > TAG_CHARACTERS_MAX || !isPlain(tag));
+  const bad = tags.find(
+    (tag) => tag.length === 0 || tag.length > TAG_CHARACTERS_MAX || !isPlain(tag),
+  );
   if (bad === undefined) return undefined;
   return {
     field: "tags",
@@ -170,12 +177,14 @@ function checkMember(
   members: readonly string[],
 ): SpecProblem | undefined {
   if (value === undefined || members.includes(value)) return undefined;
-  return { field, message: `${field} must be one of ${members.join(", ")}; received ${show(value)}` };
+  return {
+    field,
+    message: `${field} must be one of ${members.join(", ")}; received ${show(value)}`,
+  };
 }
 
 /** No control characters and no half surrogates: PostgreSQL and people can both read it. */
 export function isPlain(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return !/[\u0000-\u001f\u007f]/.test(text) && text.isWellFormed();
 }
 

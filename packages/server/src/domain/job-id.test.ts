@@ -31,7 +31,13 @@ describe("newJobId", () => {
 });
 
 describe("isUuid", () => {
-  for (const text of ["", "1", "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8", "01968d345a3e70008a2b3c4d5e6f7a8b", "g".repeat(36)]) {
+  for (const text of [
+    "",
+    "1",
+    "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8",
+    "01968d345a3e70008a2b3c4d5e6f7a8b",
+    "g".repeat(36),
+  ]) {
     it(`refuses ${JSON.stringify(text)}`, () => assert.equal(isUuid(text), false));
   }
 });

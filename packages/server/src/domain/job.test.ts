@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { canTransition, FINAL_STATES, isFinal, JOB_STATES, LIVE_STATES, TRANSITIONS } from "./job.ts";
+import {
+  canTransition,
+  FINAL_STATES,
+  isFinal,
+  JOB_STATES,
+  LIVE_STATES,
+  TRANSITIONS,
+} from "./job.ts";
 
 describe("transitions of a job", () => {
   for (const from of JOB_STATES) {

@@ -12,9 +12,18 @@ export const JOB_STATES = [
 export type JobState = (typeof JOB_STATES)[number];
 
 /** States of jobs that are not over: their rows stand in `baton.job`. */
-export const LIVE_STATES = ["waiting", "scheduled", "queued", "running"] as const satisfies readonly JobState[];
+export const LIVE_STATES = [
+  "waiting",
+  "scheduled",
+  "queued",
+  "running",
+] as const satisfies readonly JobState[];
 /** States that a job never leaves by itself: their rows stand in `baton.job_finished`. */
-export const FINAL_STATES = ["succeeded", "dead", "cancelled"] as const satisfies readonly JobState[];
+export const FINAL_STATES = [
+  "succeeded",
+  "dead",
+  "cancelled",
+] as const satisfies readonly JobState[];
 export type FinalState = (typeof FINAL_STATES)[number];
 
 /** How an attempt ended. */

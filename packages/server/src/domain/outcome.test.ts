@@ -35,24 +35,36 @@ describe("decideOutcome", () => {
     const { kind, ...decision } = decideOutcome(FIRST, { kind: "succeeded" }, 0);
 
     assert.equal(kind, "finish");
-    assert.deepEqual(decision, { state: "succeeded", outcome: "succeeded", failureCount: 0, lostCount: 0, error: undefined });
+    assert.deepEqual(decision, {
+      state: "succeeded",
+      outcome: "succeeded",
+      failureCount: 0,
+      lostCount: 0,
+      error: undefined,
+    });
   });
 
   it("tries a failed job again after what its policy says", () => {
-    assert.deepEqual(decideOutcome(FIRST, { kind: "retry", error: { code: "Error", message: "no" } }, 0), {
-      kind: "reschedule",
-      outcome: "retry",
-      delayMs: 500,
-      failureCount: 1,
-      lostCount: 0,
-      error: { code: "Error", message: "no" },
-    });
+    assert.deepEqual(
+      decideOutcome(FIRST, { kind: "retry", error: { code: "Error", message: "no" } }, 0),
+      {
+        kind: "reschedule",
+        outcome: "retry",
+        delayMs: 500,
+        failureCount: 1,
+        lostCount: 0,
+        error: { code: "Error", message: "no" },
+      },
+    );
   });
 
   it("waits as long as the handler asked instead of what the policy says", () => {
     const decision = decideOutcome(FIRST, { kind: "retry", delayMs: 9_000 }, 0);
 
-    assert.deepEqual([decision.kind, "delayMs" in decision && decision.delayMs], ["reschedule", 9_000]);
+    assert.deepEqual(
+      [decision.kind, "delayMs" in decision && decision.delayMs],
+      ["reschedule", 9_000],
+    );
   });
 
   it("gives up after maxAttempts failures", () => {
@@ -75,9 +87,16 @@ describe("decideOutcome", () => {
 
   it("queues a lost attempt's job at once, and gives up when too many were lost", () => {
     const once = decideOutcome(FIRST, { kind: "lost" }, 0);
-    const often = decideOutcome({ ...FIRST, lostCount: LOST_ATTEMPTS_MAX - 1 }, { kind: "lost" }, 0);
+    const often = decideOutcome(
+      { ...FIRST, lostCount: LOST_ATTEMPTS_MAX - 1 },
+      { kind: "lost" },
+      0,
+    );
 
-    assert.deepEqual([once.kind, "delayMs" in once && once.delayMs, once.failureCount], ["reschedule", 0, 0]);
+    assert.deepEqual(
+      [once.kind, "delayMs" in once && once.delayMs, once.failureCount],
+      ["reschedule", 0, 0],
+    );
     assert.deepEqual([often.kind, often.error?.code], ["finish", "lost_too_often"]);
   });
 
@@ -92,7 +111,10 @@ describe("decideOutcome", () => {
       fc.property(attempts, chance, (ended, random) => {
         const decision = decideOutcome(ended, { kind: "succeeded" }, random);
 
-        assert.deepEqual([decision.kind, "state" in decision && decision.state], ["finish", "succeeded"]);
+        assert.deepEqual(
+          [decision.kind, "state" in decision && decision.state],
+          ["finish", "succeeded"],
+        );
       }),
     );
   });
@@ -115,23 +137,31 @@ describe("decideOutcome", () => {
         const next = decision.kind === "finish" ? [decision.state] : states.reschedule;
 
         assert.ok(next.every((state) => canTransition("running", state)));
-        assert.ok(decision.failureCount >= ended.failureCount && decision.lostCount >= ended.lostCount);
+        assert.ok(
+          decision.failureCount >= ended.failureCount && decision.lostCount >= ended.lostCount,
+        );
       }),
     );
   });
 
   it("ends every job after a bounded number of failures and losses", () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom("retry", "timed_out", "lost"), { minLength: 1_100, maxLength: 1_100 }), (kinds) => {
-        let ended: EndedAttempt = { ...FIRST, maxAttempts: 1_000 };
-        const over = kinds.find((kind) => {
-          const decision = decideOutcome(ended, { kind }, 0.5);
-          ended = { ...ended, ...decision, attempt: ended.attempt + 1 };
-          return decision.kind === "finish";
-        });
+      fc.property(
+        fc.array(fc.constantFrom("retry", "timed_out", "lost"), {
+          minLength: 1_100,
+          maxLength: 1_100,
+        }),
+        (kinds) => {
+          let ended: EndedAttempt = { ...FIRST, maxAttempts: 1_000 };
+          const over = kinds.find((kind) => {
+            const decision = decideOutcome(ended, { kind }, 0.5);
+            ended = { ...ended, ...decision, attempt: ended.attempt + 1 };
+            return decision.kind === "finish";
+          });
 
-        assert.notEqual(over, undefined);
-      }),
+          assert.notEqual(over, undefined);
+        },
+      ),
       { numRuns: 20 },
     );
   });

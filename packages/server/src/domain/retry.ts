@@ -1,7 +1,4 @@
-import {
-  RETRY_BASE_MS_DEFAULT,
-  RETRY_MAX_MS_DEFAULT,
-} from "./limits.ts";
+import { RETRY_BASE_MS_DEFAULT, RETRY_MAX_MS_DEFAULT } from "./limits.ts";
 
 export const RETRY_STRATEGIES = ["fixed", "linear", "exponential"] as const;
 export type RetryStrategy = (typeof RETRY_STRATEGIES)[number];

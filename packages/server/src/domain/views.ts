@@ -1,5 +1,6 @@
 /** What the API shows: plain shapes that every door translates into its own. Instants are `Date`, payloads text. */
 import type { JobError, JobState, Outcome } from "./job.ts";
+import type { RetryPolicy } from "./retry.ts";
 
 /** A job as callers see it. */
 export interface JobView {
@@ -121,7 +122,7 @@ export interface TaskDefinition {
   readonly name: string;
   readonly description?: string | undefined;
   readonly maxAttempts?: number | undefined;
-  readonly retry?: import("./retry.ts").RetryPolicy | undefined;
+  readonly retry?: RetryPolicy | undefined;
   readonly attemptTimeoutMs?: number | undefined;
   readonly queueTimeoutMs?: number | undefined;
   readonly deadlineMs?: number | undefined;

@@ -21,7 +21,12 @@ describe("changing jobs", () => {
     workerId = await aWorker(db);
   });
   const aDeadJob = async (lane = laneId, uniqueKey?: string): Promise<string> => {
-    const job = await aRunningJob(db, lane, workerId, uniqueKey === undefined ? {} : { extra: { uniqueKey } });
+    const job = await aRunningJob(
+      db,
+      lane,
+      workerId,
+      uniqueKey === undefined ? {} : { extra: { uniqueKey } },
+    );
     await jobFinish(db, [
       {
         jobId: job.id,
@@ -71,7 +76,9 @@ describe("changing jobs", () => {
     await jobSucceed(db, [{ jobId: job.id, attempt: 1, result: undefined, durationMs: 0 }]);
 
     await assert.rejects(cancelJob(db, job.id, undefined), { code: "job_finished" });
-    await assert.rejects(cancelJob(db, "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8b", undefined), { code: "job_not_found" });
+    await assert.rejects(cancelJob(db, "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8b", undefined), {
+      code: "job_not_found",
+    });
   });
 
   it("cancels by filter, at most as many as asked for, and says whether there are more", async () => {
@@ -83,13 +90,21 @@ describe("changing jobs", () => {
 
     assert.deepEqual(
       [first, second].map(({ cancelledIds, hasMore }) => [cancelledIds.length, hasMore]),
-      [[2, true], [1, false]],
+      [
+        [2, true],
+        [1, false],
+      ],
     );
   });
 
   it("refuses to cancel by a final state, and a limit out of range", async () => {
-    await assert.rejects(async () => cancelJobs(db, { states: ["dead"] }, 1, undefined), { code: "invalid_argument" });
-    await assert.rejects(async () => cancelJobs(db, {}, 10_001, undefined), /from 1 to 10000; received 10001/);
+    await assert.rejects(async () => cancelJobs(db, { states: ["dead"] }, 1, undefined), {
+      code: "invalid_argument",
+    });
+    await assert.rejects(
+      async () => cancelJobs(db, {}, 10_001, undefined),
+      /from 1 to 10000; received 10001/,
+    );
   });
 
   it("redrives a dead job: queued with its failures forgiven, attempts kept, attempt number going on", async () => {
@@ -102,7 +117,10 @@ describe("changing jobs", () => {
     assert.deepEqual([job.state, job.attempt, job.failureCount], ["queued", 1, 0]);
     const [leased] = await jobLease(db, [laneId], [workerId]);
     assert.deepEqual([leased?.id, leased?.attempt], [id, 2]);
-    assert.deepEqual((await attemptList(db, id)).map((attempt) => attempt.outcome), ["retry", undefined]);
+    assert.deepEqual(
+      (await attemptList(db, id)).map((attempt) => attempt.outcome),
+      ["retry", undefined],
+    );
   });
 
   it("refuses to redrive what is not dead", async () => {
@@ -118,7 +136,10 @@ describe("changing jobs", () => {
     const dead = await aDeadJob(lane, "1:k");
     const holder = await aQueuedJob(db, lane, { extra: { uniqueKey: "1:k" } });
 
-    await assert.rejects(redriveJob(db, dead), { code: "unique_conflict", details: { jobId: dead, holderId: holder } });
+    await assert.rejects(redriveJob(db, dead), {
+      code: "unique_conflict",
+      details: { jobId: dead, holderId: holder },
+    });
     const passedOver = await redriveJobs(db, { queue: "keyed" }, undefined);
 
     assert.deepEqual(passedOver, { laneIds: [], hasMore: false });
@@ -134,7 +155,10 @@ describe("changing jobs", () => {
 
     assert.deepEqual(
       [first, second].map(({ laneIds, hasMore }) => [laneIds.length, hasMore]),
-      [[2, true], [1, false]],
+      [
+        [2, true],
+        [1, false],
+      ],
     );
   });
 });

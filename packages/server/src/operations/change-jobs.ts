@@ -65,10 +65,14 @@ export function redriveJob(database: Database, jobId: string): Promise<readonly 
     const state = finished?.state ?? live?.state;
     if (state === undefined) throw jobNotFound(jobId);
     if (finished === undefined || finished.state !== "dead") {
-      throw new AppError("job_not_dead", `Only dead jobs can be redriven; job ${jobId} is ${state}.`, {
-        jobId,
-        state,
-      });
+      throw new AppError(
+        "job_not_dead",
+        `Only dead jobs can be redriven; job ${jobId} is ${state}.`,
+        {
+          jobId,
+          state,
+        },
+      );
     }
     await refuseHeldKey(tx, jobId, finished.unique_key);
     const moved = await store.jobRedrive(tx, [jobId]);

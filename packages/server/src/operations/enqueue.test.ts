@@ -8,7 +8,13 @@ import type { Database } from "../store/db.ts";
 import { jobSucceed } from "../store/job-finish.ts";
 import { jobGet } from "../store/job-read.ts";
 import { sql } from "../store/sql.ts";
-import { enqueueAgain, enqueueKeyed, enqueuePlain, type EnqueueItem, type EnqueueResult } from "./enqueue.ts";
+import {
+  enqueueAgain,
+  enqueueKeyed,
+  enqueuePlain,
+  type EnqueueItem,
+  type EnqueueResult,
+} from "./enqueue.ts";
 
 describe("jobs with keys", () => {
   const cleanup = suiteCleanup();
@@ -33,12 +39,18 @@ describe("jobs with keys", () => {
   });
   const enqueue = (
     items: readonly EnqueueItem[],
-    options: { readonly isAllOrNone?: boolean; readonly isRepeat?: boolean; readonly keepMs?: number } = {},
+    options: {
+      readonly isAllOrNone?: boolean;
+      readonly isRepeat?: boolean;
+      readonly keepMs?: number;
+    } = {},
   ): Promise<readonly EnqueueResult[]> =>
     enqueueKeyed(db, 1, items, { keepMs: 60_000, isAllOrNone: false, isRepeat: false, ...options });
 
   it("accepts the first job of an idempotency key", async () => {
-    assert.deepEqual(await enqueue([item({ idempotency: "first" })]), [{ kind: "accepted", state: "queued" }]);
+    assert.deepEqual(await enqueue([item({ idempotency: "first" })]), [
+      { kind: "accepted", state: "queued" },
+    ]);
   });
 
   it("answers the same job under the same key with the first one", async () => {
@@ -81,7 +93,9 @@ describe("jobs with keys", () => {
     await enqueue([item({ idempotency: "taken", fingerprint: "one" })]);
     const fine = item({ idempotency: "fine" });
 
-    const results = await enqueue([fine, item({ idempotency: "taken", fingerprint: "two" })], { isAllOrNone: true });
+    const results = await enqueue([fine, item({ idempotency: "taken", fingerprint: "two" })], {
+      isAllOrNone: true,
+    });
 
     const [keys] = await db.query<{ count: number }>(
       sql`select count(*) as count from baton.idempotency where key = 'fine'`,

@@ -99,7 +99,12 @@ async function insertKeyed(
   options: KeyedOptions,
 ): Promise<readonly EnqueueResult[]> {
   const results = new Map<string, EnqueueResult>();
-  const present = options.isRepeat ? await statesOf(tx, items.map(({ job }) => job)) : [];
+  const present = options.isRepeat
+    ? await statesOf(
+        tx,
+        items.map(({ job }) => job),
+      )
+    : [];
   for (const [id, state] of present) results.set(id, { kind: "accepted", state });
 
   const held = await claimKeys(tx, namespaceId, items, options.keepMs);

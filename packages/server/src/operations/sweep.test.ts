@@ -27,7 +27,9 @@ describe("what the clock brings about", () => {
 
   it("ends a job that no worker started within its queue timeout", async () => {
     const id = await aQueuedJob(db, laneId, { extra: { queueTimeoutMs: 1 } });
-    await db.query(sql`update baton.job set start_by = baton.clock() - interval '1 ms' where id = ${id}`);
+    await db.query(
+      sql`update baton.job set start_by = baton.clock() - interval '1 ms' where id = ${id}`,
+    );
 
     const expired = await expireJobs(db, 10);
 
@@ -38,7 +40,9 @@ describe("what the clock brings about", () => {
 
   it("ends a waiting job behind its total deadline", async () => {
     const id = await aQueuedJob(db, laneId, { extra: { delayMs: 60_000, deadlineMs: 1 } });
-    await db.query(sql`update baton.job set finish_by = baton.clock() - interval '1 ms' where id = ${id}`);
+    await db.query(
+      sql`update baton.job set finish_by = baton.clock() - interval '1 ms' where id = ${id}`,
+    );
 
     await expireJobs(db, 10);
 
@@ -53,11 +57,18 @@ describe("what the clock brings about", () => {
     const report = await reapWorker(db);
 
     const stored = present(await jobGet(db, job.id));
-    assert.deepEqual(report.workers.map((worker) => worker.id), [workerId]);
+    assert.deepEqual(
+      report.workers.map((worker) => worker.id),
+      [workerId],
+    );
     assert.deepEqual(report.requeuedLaneIds, [laneId]);
     assert.deepEqual([stored.state, stored.failureCount], ["queued", 0]);
     assert.deepEqual(
-      (await attemptList(db, job.id)).map(({ attempt, outcome, error }) => [attempt, outcome, error?.code]),
+      (await attemptList(db, job.id)).map(({ attempt, outcome, error }) => [
+        attempt,
+        outcome,
+        error?.code,
+      ]),
       [[1, "lost", "worker_lost"]],
     );
   });
@@ -75,9 +86,14 @@ describe("what the clock brings about", () => {
 
   it("cancels instead when that was asked for, and gives up on a job that was lost too often", async () => {
     const workerId = await aWorker(db);
-    const [cancelled, lost] = [await aRunningJob(db, laneId, workerId), await aRunningJob(db, laneId, workerId)];
+    const [cancelled, lost] = [
+      await aRunningJob(db, laneId, workerId),
+      await aRunningJob(db, laneId, workerId),
+    ];
     await cancelJob(db, cancelled.id, undefined);
-    await db.query(sql`update baton.job set lost_count = ${LOST_ATTEMPTS_MAX - 1} where id = ${lost.id}`);
+    await db.query(
+      sql`update baton.job set lost_count = ${LOST_ATTEMPTS_MAX - 1} where id = ${lost.id}`,
+    );
     await silence(workerId, 9_000);
 
     await reapWorker(db);

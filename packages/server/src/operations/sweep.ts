@@ -4,7 +4,12 @@ import type { JobError } from "../domain/job.ts";
 import type { TaskDefinition } from "../domain/views.ts";
 import type { Database, Db } from "../store/db.ts";
 import { jobEnd, jobLockExpired } from "../store/job-change.ts";
-import { jobFinish, jobReschedule, type FinishedAttempt, type RescheduledAttempt } from "../store/job-finish.ts";
+import {
+  jobFinish,
+  jobReschedule,
+  type FinishedAttempt,
+  type RescheduledAttempt,
+} from "../store/job-finish.ts";
 import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
 import { workerGoneHolding, workerTakeLost } from "../store/worker.ts";
 

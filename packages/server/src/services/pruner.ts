@@ -24,7 +24,8 @@ export async function pruneOnce(db: Db, retention: Retention): Promise<readonly 
     event: retention.finishedDays,
   };
   const dropped: string[] = [];
-  for (const table of PARTITIONED) dropped.push(...(await partitionDrop(db, table, daysKept[table])));
+  for (const table of PARTITIONED)
+    dropped.push(...(await partitionDrop(db, table, daysKept[table])));
   // Rows without a partition of their own: few, and gone in small steps.
   const keptDays = daysKept.attempt;
   await untilDone((limit) => idempotencyPrune(db, limit));

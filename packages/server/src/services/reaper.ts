@@ -17,7 +17,10 @@ export interface ReapOptions {
   readonly db: Database;
   readonly onQueued: (laneIds: readonly number[]) => Promise<void>;
   readonly onChanged: (jobIds: readonly string[]) => void;
-  readonly onLost: (worker: { readonly id: number; readonly name: string }, jobCount: number) => void;
+  readonly onLost: (
+    worker: { readonly id: number; readonly name: string },
+    jobCount: number,
+  ) => void;
 }
 
 /** One pass. @returns how many workers were lost and how many jobs expired */

@@ -16,7 +16,11 @@ export class ServerLease {
   #otherCount = 0;
 
   /** Books the start of this server. */
-  static async take(db: Database, identity: ServerIdentity, now: () => number): Promise<ServerLease> {
+  static async take(
+    db: Database,
+    identity: ServerIdentity,
+    now: () => number,
+  ): Promise<ServerLease> {
     const sentAtMs = now();
     const id = await serverStart(db, identity.name, identity.version);
     return new ServerLease(db, identity, now, id, sentAtMs);

@@ -23,7 +23,7 @@ export interface Database extends Db {
 }
 
 export interface DatabaseOptions {
-  /** `postgres://…`, or `socket:/directory?db=…` parts given by the embedded PostgreSQL. */
+  /** A connection string, or the parts that the embedded PostgreSQL gives. */
   readonly connection: pg.ClientConfig;
   readonly connectionsMax: number;
   readonly applicationName: string;
@@ -33,12 +33,8 @@ export interface DatabaseOptions {
 
 // bigint columns hold counters and ids far below 2^53.
 const INT8_OID = 20;
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: "text" | "binary") =>
-    oid === INT8_OID && format !== "binary"
-      ? Number
-      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
-};
+const types = new pg.TypeOverrides();
+types.setTypeParser(INT8_OID, Number);
 
 /**
  * Prepared statements keep their plan while tables grow from nothing to millions of rows. A plan made on a small
@@ -55,7 +51,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     max: options.connectionsMax,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
-    // Awaited before the connection's first use; its type in @types/pg says less.
+    // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it before the first use of the connection
     onConnect: (client) => client.query(SESSION_SETTINGS).then(() => undefined),
   });
   pool.on("error", options.onError);

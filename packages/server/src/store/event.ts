@@ -16,7 +16,9 @@ export interface EventRow {
 
 /** The position behind all events that are certain by now. */
 export async function eventHorizon(db: Db): Promise<number> {
-  const rows = await db.query<{ horizon: number }>(sql`select baton.event_horizon() - 1 as horizon`);
+  const rows = await db.query<{ horizon: number }>(
+    sql`select baton.event_horizon() - 1 as horizon`,
+  );
   return rows[0]?.horizon ?? 0;
 }
 
@@ -24,7 +26,11 @@ export async function eventHorizon(db: Db): Promise<number> {
  * Events after a position, in order. Stops below the oldest running transaction: whatever it writes comes later, so
  * nothing is passed over.
  */
-export function eventList(db: Db, afterSequence: number, limit: number): Promise<readonly EventRow[]> {
+export function eventList(
+  db: Db,
+  afterSequence: number,
+  limit: number,
+): Promise<readonly EventRow[]> {
   return db.query<EventRow>(
     sql`
     select sequence, at, state, job_ids, lane_ids, attempts

@@ -103,7 +103,9 @@ export function jobRequestCancel(
   tx: Db,
   jobIds: readonly string[],
   reason: string | undefined,
-): Promise<readonly { readonly id: string; readonly attempt: number; readonly worker_id: number }[]> {
+): Promise<
+  readonly { readonly id: string; readonly attempt: number; readonly worker_id: number }[]
+> {
   return tx.query(sql`
     update baton.job
        set cancel_requested_at = coalesce(cancel_requested_at, baton.clock()),
@@ -122,7 +124,10 @@ export function finishedLock(
 }
 
 /** The live job that holds a unique key. */
-export function jobHoldingKey(tx: Db, uniqueKey: string): Promise<readonly { readonly id: string }[]> {
+export function jobHoldingKey(
+  tx: Db,
+  uniqueKey: string,
+): Promise<readonly { readonly id: string }[]> {
   return tx.query(sql`select id from baton.job where unique_key = ${uniqueKey}`);
 }
 
@@ -184,7 +189,10 @@ export function jobRedrive(
 }
 
 /** Queues scheduled jobs that are due, earliest first. @returns their lanes, one row a job */
-export function jobPromote(db: Db, limit: number): Promise<readonly { readonly lane_id: number }[]> {
+export function jobPromote(
+  db: Db,
+  limit: number,
+): Promise<readonly { readonly lane_id: number }[]> {
   return db.query(
     sql`
     with due as (

@@ -70,7 +70,10 @@ describe("jobInsert", () => {
 
     const rows = await db.query<{ id: string }>(sql`
       select id from baton.job where id = any(${jobs.map((job) => job.id)}::uuid[]) order by queue_position`);
-    assert.deepEqual(rows.map((row) => row.id), jobs.map((job) => job.id));
+    assert.deepEqual(
+      rows.map((row) => row.id),
+      jobs.map((job) => job.id),
+    );
   });
 
   it("keeps what few jobs have", async () => {
@@ -97,21 +100,27 @@ describe("jobInsert", () => {
 
     const inserted = await jobInsert(db, [first, second], true);
 
-    assert.deepEqual(inserted.map((row) => row.id), [second.id]);
+    assert.deepEqual(
+      inserted.map((row) => row.id),
+      [second.id],
+    );
   });
 
   it("writes one event for each state of the batch, in the same transaction", async () => {
-    const [{ sequence: before } = { sequence: 0 }] = await db.query<{ sequence: number }>(
+    const [{ sequence: position } = { sequence: 0 }] = await db.query<{ sequence: number }>(
       sql`select coalesce(max(sequence), 0) as sequence from baton.event`,
     );
     const jobs = [aNewJob(laneId), aNewJob(laneId), aNewJob(laneId, { extra: { delayMs: 1_000 } })];
 
     await jobInsert(db, jobs, false);
 
-    const events = await eventList(db, before, 10);
+    const events = await eventList(db, position, 10);
     assert.deepEqual(
       events.map((event) => [event.state, event.job_ids.length]),
-      [["scheduled", 1], ["queued", 2]],
+      [
+        ["scheduled", 1],
+        ["queued", 2],
+      ],
     );
   });
 

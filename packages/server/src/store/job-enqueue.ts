@@ -138,7 +138,9 @@ export function jobPresent(db: Db, ids: readonly string[]): Promise<readonly Pre
 export function jobByUniqueKey(
   db: Db,
   keys: readonly string[],
-): Promise<readonly { readonly id: string; readonly state: JobState; readonly unique_key: string }[]> {
+): Promise<
+  readonly { readonly id: string; readonly state: JobState; readonly unique_key: string }[]
+> {
   return db.query(sql`
     select id, state, unique_key from baton.job where unique_key = any(${keys}::text[])`);
 }

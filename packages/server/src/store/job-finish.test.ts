@@ -78,16 +78,30 @@ describe("the end of an attempt", () => {
   });
 
   it("queues a job again at once, or schedules it, and keeps the attempt", async () => {
-    const [now, later] = [await aRunningJob(db, laneId, workerId), await aRunningJob(db, laneId, workerId)];
+    const [now, later] = [
+      await aRunningJob(db, laneId, workerId),
+      await aRunningJob(db, laneId, workerId),
+    ];
 
     const results = [...(await reschedule(now, 0)), ...(await reschedule(later, 60_000))];
 
-    assert.deepEqual(results.map((row) => [row.is_stale, row.lane_id]), [[false, laneId], [false, laneId]]);
+    assert.deepEqual(
+      results.map((row) => [row.is_stale, row.lane_id]),
+      [
+        [false, laneId],
+        [false, laneId],
+      ],
+    );
     assert.equal((await jobGet(db, now.id))?.state, "queued");
     assert.equal((await jobGet(db, later.id))?.state, "scheduled");
     const attempts = await attemptList(db, later.id);
     assert.deepEqual(
-      attempts.map(({ attempt, outcome, worker, error }) => [attempt, outcome, worker, error?.message]),
+      attempts.map(({ attempt, outcome, worker, error }) => [
+        attempt,
+        outcome,
+        worker,
+        error?.message,
+      ]),
       [[1, "retry", "test-worker", "no"]],
     );
     await db.query(sql`delete from baton.job where id = ${now.id}`);
@@ -96,7 +110,13 @@ describe("the end of an attempt", () => {
   for (const [what, wrong] of [
     ["another attempt", (job: LeasedJob) => ({ id: job.id, attempt: job.attempt + 1 })],
     ["an earlier attempt", (job: LeasedJob) => ({ id: job.id, attempt: job.attempt - 1 })],
-    ["another job", (job: LeasedJob) => ({ id: job.id.replace(/.$/, (last) => (last === "0" ? "1" : "0")), attempt: 1 })],
+    [
+      "another job",
+      (job: LeasedJob) => ({
+        id: job.id.replace(/.$/, (last) => (last === "0" ? "1" : "0")),
+        attempt: 1,
+      }),
+    ],
   ] as const) {
     it(`changes nothing for the fence of ${what}`, async () => {
       const job = await aRunningJob(db, laneId, workerId);
@@ -125,7 +145,10 @@ describe("the end of an attempt", () => {
   });
 
   it("happens once: a repeat matches nothing, but stands in the books", async () => {
-    const [done, retried] = [await aRunningJob(db, laneId, workerId), await aRunningJob(db, laneId, workerId)];
+    const [done, retried] = [
+      await aRunningJob(db, laneId, workerId),
+      await aRunningJob(db, laneId, workerId),
+    ];
     const foreign = { id: await aQueuedJob(db, laneId), attempt: 1 };
     await succeed(done);
     await reschedule(retried, 60_000);

@@ -26,7 +26,10 @@ describe("jobLease", () => {
 
     const leased = await jobLease(db, [laneId], slots(5));
 
-    assert.deepEqual(leased.map((job) => ids.indexOf(job.id)), [1, 3, 0, 4, 2]);
+    assert.deepEqual(
+      leased.map((job) => ids.indexOf(job.id)),
+      [1, 3, 0, 4, 2],
+    );
   });
 
   it("orders across the lanes it looks at", async () => {
@@ -37,7 +40,10 @@ describe("jobLease", () => {
     const first = await jobLease(db, [one, two], slots(1));
     const second = await jobLease(db, [one, two], slots(1));
 
-    assert.deepEqual([first, second].map(([job]) => job?.id), [high, low]);
+    assert.deepEqual(
+      [first, second].map(([job]) => job?.id),
+      [high, low],
+    );
   });
 
   it("leases one job a slot, to the slot's worker, with the next attempt", async () => {
@@ -47,7 +53,13 @@ describe("jobLease", () => {
 
     const leased = await jobLease(db, [laneId], [workerId, other]);
 
-    assert.deepEqual(leased.map((job) => [job.worker_id, job.attempt]), [[workerId, 1], [other, 1]]);
+    assert.deepEqual(
+      leased.map((job) => [job.worker_id, job.attempt]),
+      [
+        [workerId, 1],
+        [other, 1],
+      ],
+    );
   });
 
   it("passes over rows that another transaction is leasing", async () => {
@@ -59,7 +71,10 @@ describe("jobLease", () => {
       return jobLease(db, [laneId], slots(2));
     });
 
-    assert.deepEqual(second.map((job) => job.id), [ids[1]]);
+    assert.deepEqual(
+      second.map((job) => job.id),
+      [ids[1]],
+    );
   });
 
   it("leaves paused queues alone until they are resumed", async () => {
@@ -95,6 +110,9 @@ describe("laneReady", () => {
 
     const ready = await laneReady(db);
 
-    assert.deepEqual(ready.map((row) => row.lane_id), [lanes[0], lanes[2]]);
+    assert.deepEqual(
+      ready.map((row) => row.lane_id),
+      [lanes[0], lanes[2]],
+    );
   });
 });

@@ -132,11 +132,7 @@ export function jobHeldCounts(
 }
 
 /** The running job of this fence, or none. */
-export function jobRunning(
-  db: Db,
-  jobId: string,
-  attempt: number,
-): Promise<readonly LeasedJob[]> {
+export function jobRunning(db: Db, jobId: string, attempt: number): Promise<readonly LeasedJob[]> {
   return db.query<LeasedJob>(sql`
     select ${leasedColumns}
       from baton.job
@@ -147,7 +143,9 @@ export function jobRunning(
 export function jobCancelRequested(
   db: Db,
   workerIds: readonly number[],
-): Promise<readonly { readonly id: string; readonly attempt: number; readonly worker_id: number }[]> {
+): Promise<
+  readonly { readonly id: string; readonly attempt: number; readonly worker_id: number }[]
+> {
   return db.query(sql`
     select id, attempt, worker_id
       from baton.job

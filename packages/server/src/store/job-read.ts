@@ -60,7 +60,9 @@ export async function jobGet(db: Db, jobId: string): Promise<JobView | undefined
   );
   if (live[0] !== undefined) return toJob(live[0]);
   const finished = await db.query<JobRow>(
-    withNames(sql`select ${columns(false, true)} from baton.job_finished as job where job.id = ${jobId}`),
+    withNames(
+      sql`select ${columns(false, true)} from baton.job_finished as job where job.id = ${jobId}`,
+    ),
     "job_get_finished",
   );
   return finished[0] && toJob(finished[0]);
@@ -77,9 +79,11 @@ export interface JobListOptions {
 /** Jobs that match, by id, newest first. */
 export async function jobList(db: Db, options: JobListOptions): Promise<readonly JobView[]> {
   const { filter, limit, beforeId, includePayloads } = options;
-  const states = filter.states === undefined || filter.states.length === 0 ? undefined : filter.states;
+  const states =
+    filter.states === undefined || filter.states.length === 0 ? undefined : filter.states;
   const below = beforeId === undefined ? sql`` : sql`and job.id < ${beforeId}`;
-  const inState = states === undefined ? sql`` : sql`and job.state = any(${states}::baton.job_state[])`;
+  const inState =
+    states === undefined ? sql`` : sql`and job.state = any(${states}::baton.job_state[])`;
   const page = (table: Statement, isLive: boolean): Statement => sql`
     (select ${columns(isLive, includePayloads)}
        from ${table} as job
@@ -218,7 +222,8 @@ function toJob(row: JobRow): JobView {
     tags: row.tags ?? [],
     createdAt: row.created_at,
     runAt: row.run_at ?? undefined,
-    startedAt: row.state === "running" || isFinal(row.state) ? (row.started_at ?? undefined) : undefined,
+    startedAt:
+      row.state === "running" || isFinal(row.state) ? (row.started_at ?? undefined) : undefined,
     finishedAt: row.finished_at ?? undefined,
     progress: row.progress ?? undefined,
     cancelRequestedAt: row.cancel_requested_at ?? undefined,

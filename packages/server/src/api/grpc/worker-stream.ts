@@ -102,10 +102,10 @@ async function follow(
   { payloadBytesMax }: WorkerStreamOptions,
 ): Promise<void> {
   const waiting = new Set<Promise<void>>();
-  let failure: unknown;
+  const failures: unknown[] = [];
   for (;;) {
     const next = await messages.next();
-    if (next.done === true || failure !== undefined) break;
+    if (next.done === true || failures.length > 0) break;
     const { message } = next.value;
     switch (message?.$case) {
       case "outcomes": {
@@ -116,7 +116,7 @@ async function follow(
             send(call, { $case: "outcomesAck", value: { sequence, stale: [...stale] } }),
           )
           .catch((error: unknown) => {
-            failure = error;
+            failures.push(error);
             call.destroy();
           })
           .finally(() => waiting.delete(booked));
@@ -148,7 +148,7 @@ async function follow(
     }
   }
   await Promise.all(waiting);
-  if (failure !== undefined) throw failure;
+  if (failures.length > 0) throw new AggregateError(failures, "outcomes could not be booked");
 }
 
 function sinkOf(call: WorkerCall): WorkerSink {

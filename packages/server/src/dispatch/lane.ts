@@ -1,0 +1,63 @@
+import type { LaneRow } from "../store/lane.ts";
+
+/** Somebody who counts lanes that have a backlog. */
+export interface BacklogCounter {
+  backlogCount: number;
+}
+
+/** A queue's jobs of one task. */
+export class Lane {
+  readonly id: number;
+  readonly queue: string;
+  readonly task: string;
+  /** Those who count the lanes that have a backlog. */
+  readonly counters = new Set<BacklogCounter>();
+  /** Whether ready jobs may stand in the table. Only a lease that finds none clears it. */
+  #mayHaveReady = true;
+  #isPaused = false;
+  /** Grows with each wake-up, so that a lease that began before does not clear the flag. */
+  #wakeUps = 0;
+
+  constructor(row: LaneRow) {
+    this.id = row.id;
+    this.queue = row.queue;
+    this.task = row.task;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Whether jobs may stand in the table that could be leased now. */
+  get hasBacklog(): boolean {
+    return this.#mayHaveReady && !this.#isPaused;
+  }
+
+  get wakeUps(): number {
+    return this.#wakeUps;
+  }
+
+  /** Notes that a ready job may stand in the table. */
+  markBacklog(): void {
+    this.#wakeUps += 1;
+    this.#set(true, this.#isPaused);
+  }
+
+  /** Notes that a lease that began at `wakeUps` found the lane empty. */
+  markEmpty(wakeUps: number): void {
+    if (wakeUps === this.#wakeUps) this.#set(false, this.#isPaused);
+  }
+
+  /** Notes that its queue was paused or resumed. */
+  setPaused(isPaused: boolean): void {
+    this.#set(this.#mayHaveReady, isPaused);
+  }
+
+  #set(mayHaveReady: boolean, isPaused: boolean): void {
+    const had = this.hasBacklog;
+    this.#mayHaveReady = mayHaveReady;
+    this.#isPaused = isPaused;
+    if (had === this.hasBacklog) return;
+    for (const counter of this.counters) counter.backlogCount += had ? -1 : 1;
+  }
+}
