@@ -62,7 +62,7 @@ export async function sendEvents(
 }
 
 /** The lines of one event. */
-export function eventText(event: ServerSentEvent): string {
+function eventText(event: ServerSentEvent): string {
   const id = event.id === undefined ? "" : `id: ${event.id}\n`;
   const data = event.data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
   return `event: ${event.event}\n${id}${data.join("")}\n`;
