@@ -6,9 +6,10 @@ import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { after, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import type pg from "pg";
+import pg from "pg";
 
 import { startEmbeddedPostgres } from "../src/postgres/embedded.ts";
 import { runningPostmaster, stopPostmaster } from "../src/postgres/postmaster.ts";
@@ -135,7 +136,7 @@ function startProgram(
   uid: number | undefined,
   environment: Readonly<Record<string, string>> | undefined,
 ): PostgresProcess {
-  const program = path.join(import.meta.dirname, "postgres-program.ts");
+  const program = fileURLToPath(import.meta.resolve("./postgres-program.ts"));
   const child = spawn(process.execPath, ["--conditions=source", program, JSON.stringify(input)], {
     // A group of its own, like a shell gives to each command.
     detached: true,
@@ -174,4 +175,16 @@ function isOneOf<K extends Kind>(
   kinds: readonly K[],
 ): line is LineOf<K> {
   return kinds.some((kind) => kind === line.kind);
+}
+
+/** Runs one statement on a connection of its own and returns its rows. */
+export async function queryOnce(connection: pg.ClientConfig, text: string): Promise<unknown[]> {
+  const client = new pg.Client(connection);
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return (await client.query(text)).rows;
+  } finally {
+    await client.end();
+  }
 }

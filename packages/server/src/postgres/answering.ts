@@ -8,8 +8,9 @@ import { errorCode } from "../store/error-code.ts";
 import { POSTGRES_USER, type DataDirectory } from "./data-directory.ts";
 import { isAlive } from "./postmaster.ts";
 
-const SILENCE_MS_MAX_DEFAULT = 15_000;
-const CONNECT_TIMEOUT_MS = 3_000;
+/** Long, because a machine that is busy swapping or reading its programs from a slow disk is not a hung server. */
+export const SILENCE_MS_MAX_DEFAULT = 60_000;
+const CONNECT_TIMEOUT_MS_MAX = 10_000;
 
 /** How to connect to a server on this data directory. */
 export function connectionOf(directory: DataDirectory, database: string): pg.ClientConfig {
@@ -32,20 +33,21 @@ export function connectionOf(directory: DataDirectory, database: string): pg.Cli
  * too long.
  *
  * @param server the pid of the server, and the data directory that it runs on
- * @param options `silenceMsMax` 15 000 by default; being busy with recovery or shutdown is no silence
+ * @param options `silenceMsMax`: being busy with recovery or shutdown is no silence
  * @throws AppError data_directory_unusable, postgres_start_failed when the server refuses Baton
  */
 export async function untilAnswering(
   server: { readonly directory: DataDirectory; readonly pid: number },
   options: {
-    readonly silenceMsMax?: number | undefined;
+    readonly silenceMsMax: number;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<"ready" | "gone" | "silent"> {
-  const { silenceMsMax = SILENCE_MS_MAX_DEFAULT, signal } = options;
+  const { silenceMsMax, signal } = options;
+  const timeoutMs = Math.min(silenceMsMax, CONNECT_TIMEOUT_MS_MAX);
   let silentSince = Date.now();
   for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
-    const answer = await connectOnce(server.directory);
+    const answer = await connectOnce(server.directory, timeoutMs);
     if (answer === "ready") return "ready";
     if (answer === "busy") silentSince = Date.now();
     if (!(await isAlive(server.pid))) return "gone";
@@ -54,11 +56,14 @@ export async function untilAnswering(
   }
 }
 
-async function connectOnce(directory: DataDirectory): Promise<"ready" | "busy" | "silent"> {
+async function connectOnce(
+  directory: DataDirectory,
+  timeoutMs: number,
+): Promise<"ready" | "busy" | "silent"> {
   const client = new pg.Client({
     ...connectionOf(directory, "postgres"),
     application_name: "baton start",
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: timeoutMs,
   });
   client.on("error", () => undefined);
   try {

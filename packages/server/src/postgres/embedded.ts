@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 import { AppError } from "../errors.ts";
-import { connectionOf, untilAnswering } from "./answering.ts";
+import { connectionOf, SILENCE_MS_MAX_DEFAULT, untilAnswering } from "./answering.ts";
 import { postgresBinaries, type PostgresBinaries } from "./binaries.ts";
 import { openDataDirectory, POSTGRES_USER, type DataDirectory } from "./data-directory.ts";
 import { initialiseData } from "./initialise.ts";
@@ -28,8 +28,8 @@ export interface EmbeddedPostgresOptions {
   /** Told what takes time: one sentence each. */
   readonly onLog?: (message: string) => void;
   /**
-   * How long a running server may say nothing before it is taken for hung and stopped. Recovery after a crash and
-   * shutting down are answers, however long they take. @default 15 000
+   * How long a server that is found running may say nothing before it is taken for hung and stopped. Recovery after a
+   * crash and shutting down are answers, however long they take. @default 60 000
    */
   readonly silenceMsMax?: number;
   /** Ends the start; a server that it has begun to start is stopped. */
@@ -118,7 +118,8 @@ async function adopt(
     exited: exited.promise,
     onStopped: exited.resolve,
   };
-  switch (await untilAnswering(server, options)) {
+  const { signal, silenceMsMax = SILENCE_MS_MAX_DEFAULT } = options;
+  switch (await untilAnswering(server, { signal, silenceMsMax })) {
     case "ready":
       options.onLog?.(`Found PostgreSQL running on ${directory.path} (pid ${pid}).`);
       return running(server);
@@ -151,7 +152,8 @@ async function startServer(
     onStopped: exited.resolve,
   };
   try {
-    switch (await untilAnswering(server, options)) {
+    const { signal } = options;
+    switch (await untilAnswering(server, { signal, silenceMsMax: SILENCE_MS_MAX_DEFAULT })) {
       case "ready":
         // Another Baton's server may have been faster: then it is the one that answers, and this one ends.
         return (await runningPostmaster(directory.pgdata)) === pid ? running(server) : undefined;

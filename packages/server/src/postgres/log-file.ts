@@ -1,7 +1,7 @@
 import { copyFile, stat, truncate } from "node:fs/promises";
 
 /** One file of this size and one older one are kept. */
-export const LOG_FILE_BYTES_MAX = 8 * 1024 * 1024;
+const LOG_FILE_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * Keeps a log file from growing without end: beyond `bytesMax` its content moves to `<file>.1` and it begins again.

@@ -87,7 +87,7 @@ export interface StopDeadlines {
 }
 
 /** PostgreSQL itself kills backends that do not follow an immediate shutdown within 5 s; it must have that time. */
-export const STOP_DEADLINES: StopDeadlines = { fastMs: 20_000, immediateMs: 10_000 };
+const STOP_DEADLINES: StopDeadlines = { fastMs: 20_000, immediateMs: 10_000 };
 
 /**
  * Stops the server of a data directory: fast shutdown, then immediate shutdown, then SIGKILL. Nothing committed is

@@ -12,7 +12,7 @@ interface Setting {
  * include line, or by `alter system`, wins. Durability (`fsync`, `synchronous_commit`, `full_page_writes`) stays as
  * PostgreSQL has it: on.
  */
-export const SETTINGS: Readonly<Record<string, Setting>> = {
+const SETTINGS: Readonly<Record<string, Setting>> = {
   listen_addresses: {
     value: "''",
     why: "Only the unix socket: no port to collide with, nothing to reach from outside.",
