@@ -175,6 +175,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await workerDoor.dropSilentOnce();
     await reapOnce({
       db,
+      serverId: lease.id,
       onQueued: onQueuedIds,
       onChanged,
       onLost: (worker, jobCount) =>

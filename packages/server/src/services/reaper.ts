@@ -8,13 +8,14 @@ import { serverBury } from "../store/worker.ts";
  * A server that did not renew for so long is declared dead; its workers reconnect elsewhere. Shorter than a worker's
  * default lease, so that the lease, not this, decides when their jobs run again.
  */
-export const SERVER_DEAD_MS = 5_000;
+const SERVER_DEAD_MS = 5_000;
 
 /** Lost workers handled by one pass. */
 const WORKERS_PER_PASS = 1_000;
 
 export interface ReapOptions {
   readonly db: Database;
+  readonly serverId: number;
   readonly onQueued: (laneIds: readonly number[]) => Promise<void>;
   readonly onChanged: (jobIds: readonly string[]) => void;
   readonly onLost: (
@@ -27,7 +28,7 @@ export interface ReapOptions {
 export async function reapOnce(
   options: ReapOptions,
 ): Promise<{ readonly lostCount: number; readonly expiredCount: number }> {
-  await serverBury(options.db, SERVER_DEAD_MS);
+  await serverBury(options.db, options.serverId, SERVER_DEAD_MS);
   let lostCount = 0;
   for (; lostCount < WORKERS_PER_PASS; lostCount += 1) {
     const { workers, requeuedLaneIds, jobIds } = await reapWorker(options.db);

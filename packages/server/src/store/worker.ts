@@ -40,14 +40,20 @@ export async function serverStop(db: Db, serverId: number): Promise<void> {
      where worker.server_id = stopped.id and worker.detached_at is null and worker.gone_at is null`);
 }
 
-/** Declares servers dead that did not renew for so long. Their workers count as detached since the last renewal. */
-export async function serverBury(db: Db, silentMs: number): Promise<number> {
+/**
+ * Declares servers dead that did not renew for so long. Their workers count as detached since the last renewal.
+ *
+ * @param ownId the caller's own server, which lives, however long this took
+ * @returns how many
+ */
+export async function serverBury(db: Db, ownId: number, silentMs: number): Promise<number> {
   const rows = await db.query(
     sql`
     with buried as (
       update baton.server
          set stopped_at = baton.clock()
        where stopped_at is null
+         and id <> ${ownId}
          and renewed_at < baton.clock() - ${silentMs}::integer * interval '1 ms'
       returning id, renewed_at
     ),

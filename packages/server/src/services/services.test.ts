@@ -1,0 +1,143 @@
+/** One pass of each background duty, on a real database. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { aLane, aQueuedJob, aRunningJob, aWorker } from "../../test/a-job.ts";
+import { aDatabase } from "../../test/database.ts";
+import { suiteCleanup } from "../../test/suite.ts";
+import type { Database } from "../store/db.ts";
+import { jobSucceed } from "../store/job-finish.ts";
+import { jobGet } from "../store/job-read.ts";
+import { sql } from "../store/sql.ts";
+import { promoteOnce } from "./promoter.ts";
+import { pruneOnce } from "./pruner.ts";
+import { reapOnce } from "./reaper.ts";
+import { ServerLease } from "./server-lease.ts";
+
+const IDENTITY = { name: "test-server", version: "0.0.0" };
+
+describe("background duties", () => {
+  const cleanup = suiteCleanup();
+  let db: Database;
+  let laneId: number;
+  before(async () => {
+    db = await aDatabase(cleanup);
+    laneId = await aLane(db);
+  });
+
+  describe("promoteOnce", () => {
+    it("queues what is due, and tells when the next job is", async () => {
+      const due = await aQueuedJob(db, laneId, { extra: { delayMs: 60_000 } });
+      const later = await aQueuedJob(db, laneId, { extra: { delayMs: 60_000 } });
+      await db.query(sql`update baton.job set run_at = baton.clock() where id = ${due}`);
+      const queued: number[] = [];
+
+      const nextInMs = await promoteOnce(db, async (laneIds) => void queued.push(...laneIds));
+
+      assert.deepEqual(queued, [laneId]);
+      assert.equal((await jobGet(db, due))?.state, "queued");
+      assert.equal((await jobGet(db, later))?.state, "scheduled");
+      assert.ok(nextInMs > 0 && nextInMs <= 2_000, `${nextInMs}`);
+    });
+  });
+
+  describe("reapOnce", () => {
+    const reap = (serverId: number) =>
+      reapOnce({
+        db,
+        serverId,
+        onQueued: async () => undefined,
+        onChanged: () => undefined,
+        onLost: () => undefined,
+      });
+
+    it("takes back the work of a dead server's workers when their lease is over, not before", async () => {
+      const workerId = await aWorker(db);
+      const job = await aRunningJob(db, laneId, workerId);
+      const silent = (seconds: number) =>
+        db.query(sql`
+          update baton.server set renewed_at = baton.clock() - ${seconds}::integer * interval '1 s'
+           where id = (select server_id from baton.worker where id = ${workerId})`);
+
+      await silent(6);
+      const within = await reap(0);
+      const state = (await jobGet(db, job.id))?.state;
+      await db.query(
+        sql`update baton.worker set detached_at = detached_at - interval '3 s' where id = ${workerId}`,
+      );
+      const after = await reap(0);
+
+      assert.deepEqual([within.lostCount, state], [0, "running"]);
+      assert.equal(after.lostCount, 1);
+      assert.equal((await jobGet(db, job.id))?.state, "queued");
+    });
+
+    it("never declares its own server dead", async () => {
+      const lease = await ServerLease.take(db, IDENTITY, () => performance.now());
+      await db.query(
+        sql`update baton.server set renewed_at = baton.clock() - interval '1 h' where id = ${lease.id}`,
+      );
+
+      await reap(lease.id);
+
+      assert.equal(await lease.renew(), true);
+    });
+  });
+
+  describe("ServerLease", () => {
+    it("is lost when another server declared this one dead, and can be taken anew", async () => {
+      const lease = await ServerLease.take(db, IDENTITY, () => performance.now());
+      const first = lease.id;
+      await db.query(sql`update baton.server set stopped_at = baton.clock() where id = ${first}`);
+
+      const renewed = await lease.renew();
+      await lease.retake();
+
+      assert.equal(renewed, false);
+      assert.notEqual(lease.id, first);
+      assert.equal(await lease.renew(), true);
+    });
+
+    it("knows of others that live", async () => {
+      const lease = await ServerLease.take(db, IDENTITY, () => performance.now());
+      await ServerLease.take(db, IDENTITY, () => performance.now());
+
+      await lease.renew();
+
+      assert.equal(lease.hasOthers, true);
+    });
+  });
+
+  describe("pruneOnce", () => {
+    it("makes the days ahead and drops those whose retention is over, with what is in them", async () => {
+      const job = await aRunningJob(db, laneId, await aWorker(db));
+      await jobSucceed(db, [{ jobId: job.id, attempt: job.attempt, result: undefined, durationMs: 0 }]);
+      await db.query(sql`
+        create table baton.job_ended_20200101 partition of baton.job_ended
+          for values from ('2020-01-01 00:00:00+00') to ('2020-01-02 00:00:00+00')`);
+
+      const dropped = await pruneOnce(db, { finishedDays: 7, deadDays: 30 });
+
+      assert.deepEqual(dropped, ["job_ended_20200101"]);
+      assert.equal((await jobGet(db, job.id))?.state, "succeeded");
+      const [ahead] = await db.query<{ count: number }>(sql`
+        select count(*) as count from pg_class
+         where relname = 'event_' || to_char((baton.clock() at time zone 'UTC')::date + 3, 'YYYYMMDD')`);
+      assert.deepEqual(ahead, { count: 1 });
+    });
+
+    it("forgets idempotency keys that expired", async () => {
+      await db.query(sql`
+        insert into baton.idempotency (namespace_id, key, fingerprint, job_id, expires_at)
+        values (1, 'old', 'f', gen_random_uuid(), baton.clock() - interval '1 s'),
+               (1, 'new', 'f', gen_random_uuid(), baton.clock() + interval '1 h')`);
+
+      await pruneOnce(db, { finishedDays: 7, deadDays: 30 });
+
+      const keys = await db.query<{ key: string }>(
+        sql`select key from baton.idempotency order by key`,
+      );
+      assert.deepEqual(keys, [{ key: "new" }]);
+    });
+  });
+});
