@@ -86,7 +86,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     genReqId: requestIdOf,
     routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS_MAX },
     frameworkErrors: (error, request, reply) => {
-      void reply.headers(SECURITY_HEADERS);
+      void reply.headers(SECURITY_HEADERS).header("x-request-id", request.id);
       answerError(error, request, reply);
     },
     clientErrorHandler: answerBrokenRequest,

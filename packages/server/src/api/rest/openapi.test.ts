@@ -201,7 +201,7 @@ describe("the OpenAPI document", () => {
     );
 
     const written = [...page.matchAll(/`((?:GET|POST|PUT) \/[^`]*)`/g)].map((match) => match[1]);
-    assert.deepEqual([...new Set(written)].sort(), routes.sort());
+    assert.deepEqual(new Set(written), new Set(routes));
   });
 
   it("says what each route is for", async () => {
