@@ -1,4 +1,4 @@
-/** A Baton server in a process of its own, on loopback, that a test kills and starts again. */
+/** `baton server` in a process of its own, on loopback, that a test kills and starts again. */
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -14,8 +14,8 @@ import { startProgram, type RunningProgram } from "./child-process.ts";
 import { logFile, tellLogOnFailure } from "./log-tail.ts";
 import type { Stage } from "./stage.ts";
 
-/** What server-program.ts sends when it serves. */
-export interface ServerReady {
+/** What it says to who started it by fork(), when it serves. */
+interface Ports {
   readonly httpPort: number;
   readonly grpcPort: number;
 }
@@ -101,9 +101,10 @@ async function startServerProcess(
   log: string,
   settings: Readonly<Record<string, string>>,
 ): Promise<ServerProcess> {
-  const run = (ports: ServerReady): RunningProgram =>
+  const run = (ports: Ports): RunningProgram =>
     startProgram({
-      program: path.join(import.meta.dirname, "server-program.ts"),
+      program: BATON,
+      arguments: ["server"],
       logFile: log,
       environment: {
         ...settings,
@@ -112,7 +113,7 @@ async function startServerProcess(
       },
     });
   let program = run({ httpPort: 0, grpcPort: 0 });
-  const ports = parseReady(await program.message());
+  const ports = portsOf(await program.message());
   return {
     address: `127.0.0.1:${ports.grpcPort}`,
     origin: `http://127.0.0.1:${ports.httpPort}`,
@@ -131,6 +132,8 @@ async function startServerProcess(
   };
 }
 
-function parseReady(message: unknown): ServerReady {
-  return message as ServerReady;
+const BATON = path.resolve(import.meta.dirname, "../packages/server/src/cli/baton.ts");
+
+function portsOf(message: unknown): Ports {
+  return message as Ports;
 }

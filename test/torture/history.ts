@@ -4,6 +4,7 @@
  */
 import type { Acknowledged } from "./load.ts";
 import type { JournalEntry } from "./journal.ts";
+import { unsafeInstants } from "./contact.ts";
 
 /** Everything that is known when the system has become quiet. */
 export interface History {
@@ -20,6 +21,8 @@ export interface History {
   readonly journal: readonly JournalEntry[];
   /** Pids of workers that were killed. */
   readonly killedPids: ReadonlySet<number>;
+  /** Of every worker, in milliseconds. */
+  readonly leaseMs: number;
 }
 
 export interface ListedJob {
@@ -138,7 +141,9 @@ function checkOrder({ journal }: History): Violation[] {
     return inTime.flatMap((entry, index) => {
       const before = inTime[index - 1];
       if (before === undefined) return [];
-      if (entry.attempt <= before.attempt) {
+      // The rule about fences says enough.
+      if (entry.attempt === before.attempt) return [];
+      if (entry.attempt < before.attempt) {
         return [{ rule, jobId, what: `${entry.attempt} started after ${before.attempt}` }];
       }
       // Without an end the process was killed, when is not written here.
@@ -190,8 +195,17 @@ function checkOutcomes(history: History): Violation[] {
   const ends = new Map(
     journal.filter((entry) => END_KINDS.has(entry.kind)).map((entry) => [fenceOf(entry), entry]),
   );
-  const unsafePids = new Set(history.killedPids);
-  for (const entry of journal) if (entry.kind === "lease_lost") unsafePids.add(entry.pid);
+  const starts = new Map(
+    journal.filter((entry) => entry.kind === "started").map((entry) => [fenceOf(entry), entry]),
+  );
+  const unsafe = unsafeInstants(journal, history.leaseMs);
+  const isExcused = (attempt: RecordedAttempt): boolean => {
+    const startedAtMs = starts.get(fenceOf(attempt))?.atMs ?? 0;
+    return (
+      history.killedPids.has(attempt.pid) ||
+      unsafe.some(({ pid, atMs }) => pid === attempt.pid && atMs >= startedAtMs)
+    );
+  };
 
   const wrong = attempts.flatMap((attempt): Violation[] => {
     const { jobId, outcome, pid } = attempt;
@@ -201,7 +215,7 @@ function checkOutcomes(history: History): Violation[] {
       const what = `attempt ${attempt.attempt} is ${outcome}, but its handler ${end ?? "never ended"}`;
       return [{ rule: "a recorded outcome is what the handler did", jobId, what }];
     }
-    if (outcome === "lost" && !unsafePids.has(pid)) {
+    if (outcome === "lost" && !isExcused(attempt)) {
       const what = `attempt ${attempt.attempt} is lost, though worker ${pid} lived and kept its lease`;
       return [{ rule: "an attempt is lost only with its worker or its lease", jobId, what }];
     }

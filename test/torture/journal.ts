@@ -6,10 +6,18 @@ import { closeSync, existsSync, openSync, readdirSync, readSync, writeSync } fro
 import path from "node:path";
 
 /**
- * started: the handler was called. returned, threw: how it ended. aborted: it was told to stop, and did. lease_lost: the
- * worker gave up everything that ran, because it had been out of contact for longer than its lease.
+ * Of a handler: started, then returned, threw, or aborted because it was told to stop. Of its worker: connected to a
+ * server, disconnected, lease_lost when it gave everything up because it had been out of contact for too long.
  */
-export const ENTRY_KINDS = ["started", "returned", "threw", "aborted", "lease_lost"] as const;
+export const ENTRY_KINDS = [
+  "started",
+  "returned",
+  "threw",
+  "aborted",
+  "connected",
+  "disconnected",
+  "lease_lost",
+] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 export interface JournalEntry {
@@ -17,9 +25,9 @@ export interface JournalEntry {
   readonly atMs: number;
   readonly kind: EntryKind;
   readonly pid: number;
-  /** "" for lease_lost. */
+  /** "" for a fact of the worker. */
   readonly jobId: string;
-  /** 0 for lease_lost. */
+  /** 0 for a fact of the worker. */
   readonly attempt: number;
 }
 

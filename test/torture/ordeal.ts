@@ -9,6 +9,7 @@ import { createClient, type Client } from "@baton/sdk";
 import { anEmbeddedServer, type EmbeddedServerProcess } from "../server-process.ts";
 import type { Stage } from "../stage.ts";
 import { until } from "../until.ts";
+import { wasBackInTime } from "./contact.ts";
 import type { History, ListedJob } from "./history.ts";
 import { JournalReader, type JournalEntry } from "./journal.ts";
 import { Load } from "./load.ts";
@@ -34,7 +35,11 @@ export interface RoundReport extends Round {
   readonly resumeMs: number | undefined;
   /** From the restart until the server served; absent when it was not killed. */
   readonly serverStartMs: number | undefined;
-  /** Of a round that killed the server only: what ran meanwhile and was given up all the same. */
+  /** By the clock of the machine. */
+  readonly killedAtMs: number;
+  /** Of a round that killed the server only: what ran meanwhile on workers that were back within their lease. */
+  readonly healthyCount: number;
+  /** Those of them that were given up all the same. */
   readonly healthyButLost: readonly JournalEntry[];
 }
 
@@ -47,6 +52,8 @@ export interface OrdealReport {
 
 /** Enough for the longest handlers of the load and what is queued behind them. */
 const SLOTS = 200;
+/** The SDK's default. */
+const LEASE_MS = 8_000;
 /** More than a round's resumption may take, so that a failure shows how long it took. */
 const RESUME_DEADLINE_MS = 30_000;
 const QUIET_DEADLINE_MS = 60_000;
@@ -73,7 +80,7 @@ export async function playOrdeal(stage: Stage, options: OrdealOptions): Promise<
   });
 
   load.start();
-  const rounds: RoundReport[] = [];
+  const rounds: (RoundReport & { readonly ranMeanwhile: readonly JournalEntry[] })[] = [];
   for (const round of planRounds(seed, roundCount, workerCount)) {
     rounds.push(await playRound(site, round));
   }
@@ -87,6 +94,7 @@ export async function playOrdeal(stage: Stage, options: OrdealOptions): Promise<
     ...(await readTables(site.server.connection)),
     journal: site.work.entries,
     killedPids: site.killedPids,
+    leaseMs: LEASE_MS,
   };
   return { rounds: withHealthyButLost(rounds, history), history, failures: load.failures };
 }
@@ -116,13 +124,14 @@ async function aSite(stage: Stage, workerCount: number): Promise<Site> {
 async function playRound(
   site: Site,
   round: Round,
-): Promise<RoundReport & { healthy: JournalEntry[] }> {
+): Promise<RoundReport & { readonly ranMeanwhile: readonly JournalEntry[] }> {
   const { server, workers, work, journals, killedPids } = site;
   await sleep(round.killAfterMs);
   const victims = workers.filter((_, index) => round.killedWorkers.includes(index));
   const postmaster = round.isPostgresKilled ? await server.postmaster() : undefined;
   const pids = victims.map((worker) => worker.pid);
   for (const pid of pids) killedPids.add(pid);
+  const killedAtMs = Date.now();
 
   // Signals first, all in one go; then the wait for their effect.
   if (postmaster !== undefined) process.kill(postmaster, "SIGKILL");
@@ -132,7 +141,7 @@ async function playRound(
   ]);
   work.add(journals.read());
   const lost = pids.flatMap((pid) => work.bury(pid));
-  const healthy = workers
+  const ranMeanwhile = workers
     .filter((worker) => !pids.includes(worker.pid))
     .flatMap((worker) => work.on(worker.pid));
   const since = work.entries.length;
@@ -145,13 +154,15 @@ async function playRound(
   const serverStartMs = starting === undefined ? undefined : Date.now() - restartedAtMs;
 
   const resumedAtMs = await resumed(site, lost, since, restartedAtMs);
-  if (round.kind === "server") await ended(site, healthy);
+  if (round.kind === "server") await ended(site, ranMeanwhile);
   return {
     ...round,
     lostCount: lost.length,
     serverStartMs,
     resumeMs: resumedAtMs === undefined ? undefined : resumedAtMs - restartedAtMs,
-    healthy,
+    killedAtMs,
+    ranMeanwhile: round.kind === "server" ? ranMeanwhile : [],
+    healthyCount: 0,
     healthyButLost: [],
   };
 }
@@ -176,10 +187,10 @@ async function resumed(
   return until("work to resume", RESUME_DEADLINE_MS, look).catch(() => undefined);
 }
 
-async function ended({ work, journals }: Site, healthy: readonly JournalEntry[]): Promise<void> {
+async function ended({ work, journals }: Site, running: readonly JournalEntry[]): Promise<void> {
   await until("handlers to end", HEALTHY_DEADLINE_MS, () => {
     work.add(journals.read());
-    return healthy.some((entry) => work.isRunning(entry)) ? undefined : true;
+    return running.some((entry) => work.isRunning(entry)) ? undefined : true;
   });
 }
 
@@ -211,18 +222,24 @@ function numberOf(input: unknown): number {
 }
 
 function withHealthyButLost(
-  rounds: readonly (RoundReport & { readonly healthy?: readonly JournalEntry[] })[],
-  history: History,
+  rounds: readonly (RoundReport & { readonly ranMeanwhile: readonly JournalEntry[] })[],
+  { attempts, journal, leaseMs }: History,
 ): RoundReport[] {
   const lost = new Set(
-    history.attempts
+    attempts
       .filter((attempt) => attempt.outcome === "lost")
       .map((attempt) => `${attempt.jobId}/${attempt.attempt}`),
   );
-  return rounds.map(({ healthy = [], ...round }) => ({
-    ...round,
-    healthyButLost: healthy.filter((entry) => lost.has(`${entry.jobId}/${entry.attempt}`)),
-  }));
+  return rounds.map(({ ranMeanwhile, ...round }) => {
+    const healthy = ranMeanwhile.filter(({ pid }) =>
+      wasBackInTime(journal, pid, round.killedAtMs, leaseMs),
+    );
+    return {
+      ...round,
+      healthyCount: healthy.length,
+      healthyButLost: healthy.filter((entry) => lost.has(`${entry.jobId}/${entry.attempt}`)),
+    };
+  });
 }
 
 /** A table for people. */
@@ -250,7 +267,7 @@ export function describeOrdeal({ rounds, history, failures }: OrdealReport): str
   const each = rounds.map(
     (round, index) =>
       `  ${String(index + 1).padStart(2)}. ${round.kind.padEnd(20)} workers killed ${round.killedWorkers.length}, ` +
-      `ran ${round.lostCount}, server back after ${round.serverStartMs ?? "-"} ms, resumed after ${round.resumeMs ?? "never"} ms`,
+      `ran ${round.lostCount}, healthy ${round.healthyCount}, server back after ${round.serverStartMs ?? "-"} ms, resumed after ${round.resumeMs ?? "never"} ms`,
   );
   return [...lines, ...each].join("\n");
 }

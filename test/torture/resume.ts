@@ -13,6 +13,7 @@ export class RunningWork {
       this.entries.push(entry);
       const fence = `${entry.jobId}/${entry.attempt}`;
       if (entry.kind === "started") this.#running.set(fence, entry);
+      // A fact of a worker is about none of them.
       else this.#running.delete(fence);
     }
   }

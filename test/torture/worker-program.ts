@@ -47,15 +47,14 @@ const worker = createWorker({
     debug: (message, fields) => tell("debug", message, fields),
     info: (message, fields) => tell("info", message, fields),
     warn: (message, fields) => tell("warn", message, fields),
-    error: (message, fields) => {
-      // The one error of a worker that is not a handler's.
-      if (message.startsWith("the lease is over")) journal.write("lease_lost");
-      tell("error", message, fields);
-    },
+    error: (message, fields) => tell("error", message, fields),
   },
 });
 
 function tell(level: string, message: string, fields: unknown): void {
+  if (message === "connected") journal.write("connected");
+  if (message.endsWith("; reconnecting")) journal.write("disconnected");
+  if (message.startsWith("the lease is over")) journal.write("lease_lost");
   console.error(new Date().toISOString(), level, message, JSON.stringify(fields) ?? "");
 }
 
