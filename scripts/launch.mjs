@@ -41,7 +41,9 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
   // Imported late, so that an old Node reaches the message above before it meets syntax that it does not know.
   const { ensureInstalled, LaunchError } = await import("./launch/install.mjs");
   const { findNode } = await import("./launch/runtime.mjs");
+  const { stopWithNpm } = await import("./launch/npm-watch.mjs");
   const { supervise } = await import("./launch/supervise.mjs");
+  stopWithNpm();
   try {
     await ensureInstalled(root);
     const typedIn = process.env["INIT_CWD"];

@@ -25,19 +25,15 @@ export async function ensureInstalled(root) {
   if (missingDependencies(root).length === 0) return;
   const progress = openProgress();
   const lock = await takeLock(root, progress);
-  const onSignal = (/** @type {NodeJS.Signals} */ signal) => {
-    lock.release();
-    progress.end();
-    process.kill(process.pid, signal);
-  };
-  // `once`: the second delivery meets the default action, so the shell sees which signal ended the start.
-  for (const signal of SIGNALS) process.once(signal, onSignal);
+  const interruption = new AbortController();
+  const onSignal = (/** @type {NodeJS.Signals} */ signal) => interruption.abort(signal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     if (missingDependencies(root).length === 0) return;
     requireSpace(root);
-    await runNpm(root, lock, progress);
+    await runNpm(root, lock, progress, interruption.signal);
     const missing = missingDependencies(root);
-    if (missing.length > 0) {
+    if (missing.length > 0 && !interruption.signal.aborted) {
       throw new LaunchError(
         `npm reported success but left out ${missing.slice(0, 5).join(", ")}. A package for this platform could ` +
           `not be fetched, or npm is configured to omit optional packages. Check the network and start again.`,
@@ -47,6 +43,8 @@ export async function ensureInstalled(root) {
     for (const signal of SIGNALS) process.off(signal, onSignal);
     lock.release();
     progress.end();
+    // With the handlers gone this ends the process the way the signal would have.
+    if (interruption.signal.aborted) process.kill(process.pid, interruption.signal.reason);
   }
 }
 
@@ -82,15 +80,20 @@ function requireSpace(root) {
 const megabytes = (bytes) => Math.round(bytes / 1024 / 1024);
 
 /**
+ * Runs npm ci and shows how long it takes.
+ *
  * @param {string} root
  * @param {Awaited<ReturnType<typeof takeInstallLock>>} lock
  * @param {ReturnType<typeof openProgress>} progress
+ * @param {AbortSignal} interruption
  */
-async function runNpm(root, lock, progress) {
+async function runNpm(root, lock, progress, interruption) {
   const startedAtMs = performance.now();
   const seconds = () => Math.round((performance.now() - startedAtMs) / 1_000);
   const child = spawnNpm(root);
   if (child.pid !== undefined) lock.setNpm(child.pid);
+  // npm would take its time to tidy up, and the next start could meet it; half an install is made anew anyway.
+  interruption.addEventListener("abort", () => child.kill("SIGKILL"));
   const timer = setInterval(() => {
     lock.touch();
     progress.show("Installing packages (npm ci)", seconds());
@@ -103,11 +106,12 @@ async function runNpm(root, lock, progress) {
     });
   }
   try {
-    const code = await new Promise((resolve, reject) => {
+    const end = await new Promise((resolve, reject) => {
       child.on("error", reject);
-      child.on("close", (exitCode, signal) => resolve(exitCode ?? signal));
+      child.on("close", (code, signal) => resolve(code ?? signal));
     });
-    if (code !== 0) throw new LaunchError(explain(root, `${output}\nnpm ended with ${code}`));
+    if (interruption.aborted) return;
+    if (end !== 0) throw new LaunchError(explain(root, `${output}\nnpm ended with ${end}`));
     progress.say(`Installed packages in ${seconds()} s.`);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
