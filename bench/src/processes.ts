@@ -1,7 +1,7 @@
 /** Baton as a user runs it: its own server process, a separate worker process, this one as the load generator. */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,11 +17,12 @@ const WORKER = fileURLToPath(new URL("noop-worker.ts", import.meta.url));
 
 /** Starts `baton server` with the embedded PostgreSQL on a throw-away data directory. */
 export async function startServer(): Promise<BatonServer> {
-  const directory = await mkdtemp(join(tmpdir(), "baton-bench-"));
+  // Made by the server itself, so that the account that PostgreSQL runs as can reach it.
+  const directory = join(tmpdir(), `baton-bench-${process.pid}`);
   const child = spawn(process.execPath, ["--conditions=source", CLI, "server"], {
     env: {
       ...process.env,
-      BATON_DATA_DIRECTORY: join(directory, "data"),
+      BATON_DATA_DIRECTORY: directory,
       BATON_HTTP_PORT: "0",
       BATON_GRPC_PORT: "0",
       BATON_LOG_LEVEL: "info",

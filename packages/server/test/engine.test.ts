@@ -329,6 +329,16 @@ describe("the engine", () => {
     assert.deepEqual((await engine.operations.jobList({ filter: { queue: "bulk" } })).items, []);
   });
 
+  it("refuses two jobs of one call with the same key, also when nothing else is wrong", async () => {
+    const twin = { task: "noop", input: "1", queue: "twins", uniqueKey: "twin" };
+    await submit({ queue: "twins" });
+
+    await assert.rejects(
+      engine.operations.submit([twin, { ...twin, input: "2" }]),
+      /index 1: uniqueKey "twin" stands at index 0 already/,
+    );
+  });
+
   it("refuses 0 and 10,001 jobs in one call", async () => {
     const spec = { task: "noop", input: "null" };
 

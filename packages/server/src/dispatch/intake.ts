@@ -96,9 +96,7 @@ export class Intake {
       );
     }
     const jobs = this.#prepareNow(specs) ?? (await this.#prepare(specs));
-    const isKeyed = jobs.some(
-      ({ spec }) => spec.idempotencyKey !== undefined || spec.uniqueKey !== undefined,
-    );
+    const isKeyed = specs.some(hasKey);
     if (isKeyed && jobs.length > 1) return this.#submitKeyedBulk(jobs);
     const weight = jobs.reduce(
       (sum, { spec }) => sum + 1 + spec.input.length / BYTES_PER_WEIGHT,
@@ -114,8 +112,9 @@ export class Intake {
     await Promise.all([this.#plain.idle(), this.#keyed.idle()]);
   }
 
-  /** The hot path: everything is known here already. */
+  /** The hot path: everything is known here already, and no two jobs of the call can be in each other's way. */
   #prepareNow(specs: readonly JobSpec[]): Prepared[] | undefined {
+    if (specs.length > 1 && specs.some(hasKey)) return undefined;
     const jobs: Prepared[] = [];
     for (const spec of specs) {
       const lane = this.#options.lanes.find(spec.queue ?? DEFAULT_QUEUE, spec.task);
@@ -348,6 +347,10 @@ function refuse(problems: readonly BulkProblem[], count: number): void {
     `${problems.length} of ${count} jobs are not acceptable, so none was accepted. First, at index ${first.index}: ${first.message}`,
     { items: problems, itemCount: problems.length },
   );
+}
+
+function hasKey(spec: JobSpec): boolean {
+  return spec.idempotencyKey !== undefined || spec.uniqueKey !== undefined;
 }
 
 function duplicateKey(
