@@ -46,7 +46,11 @@ export interface Operations {
   /** Ends a job, or tells its worker to stop it. @throws AppError job_not_found, job_finished */
   cancel(jobId: string, reason: string | undefined): Promise<CancelResult>;
   /** The same for up to `limit` unfinished jobs (default 1,000, at most 10,000). */
-  cancelMany(filter: JobFilter, limit: number | undefined, reason: string | undefined): Promise<CancelManyResult>;
+  cancelMany(
+    filter: JobFilter,
+    limit: number | undefined,
+    reason: string | undefined,
+  ): Promise<CancelManyResult>;
   /** Puts a dead job back to its queue. @throws AppError job_not_found, job_not_dead */
   redrive(jobId: string): Promise<void>;
   redriveMany(filter: JobFilter, limit: number | undefined): Promise<RedriveManyResult>;
