@@ -4,7 +4,15 @@ import type { TestContext } from "node:test";
 
 import { z } from "zod";
 
-import { answers, aWireJob, FakeServer, fault, jobId, status } from "../test/fake-server.ts";
+import {
+  answers,
+  aWireJob,
+  FakeServer,
+  fault,
+  jobId,
+  Mailbox,
+  status,
+} from "../test/fake-server.ts";
 import type { Scripts } from "../test/fake-server.ts";
 import { createClient } from "./create-client.ts";
 import type { Client, ClientOptions } from "./client.ts";
@@ -454,6 +462,33 @@ describe("a call of a client", () => {
     await client.servers();
 
     assert.deepEqual(tokens, ["Bearer secret"]);
+  });
+
+  it("ends when the client is closed, as does everything else that is open", async (t) => {
+    const began = new Mailbox<string>();
+    const client = await aClient(t, {
+      jobs: {
+        get: () => began.put("get"),
+        watch: () => began.put("watch"),
+        submitStream: () => began.put("submitStream"),
+      },
+    });
+    const open = [
+      client.getJob(jobId(1)),
+      client.job(jobId(1)).result(),
+      Array.fromAsync(client.watch()),
+      client.submitStream([]),
+    ];
+    for (const call of open) {
+      call.catch(() => undefined);
+      await began.take();
+    }
+
+    client.close();
+
+    for (const call of [...open, client.getJob(jobId(1))]) {
+      await assert.rejects(call, { code: "connection_failed", message: "the client was closed" });
+    }
   });
 
   for (const address of ["localhost", "http://localhost:9000", "a b:1", ""]) {

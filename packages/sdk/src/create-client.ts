@@ -51,6 +51,7 @@ import type {
   WorkerView,
 } from "./views.ts";
 import { watchEvents, watchJob } from "./watch.ts";
+import type { WatchTarget } from "./watch.ts";
 
 /**
  * Makes a client. Connects with the first call.
@@ -63,6 +64,7 @@ export function createClient(options: ClientOptions = {}): Client {
 
 class BatonClient implements Client {
   readonly #services: Services;
+  readonly #streams: WatchTarget;
   readonly #safe: UnaryOptions;
   readonly #once: UnaryOptions;
   readonly queues: Client["queues"];
@@ -70,6 +72,7 @@ class BatonClient implements Client {
 
   constructor(options: ClientOptions) {
     this.#services = openServices(resolveConnection(options));
+    this.#streams = { ...this.#services, jobs: this.#services.raw };
     const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS_DEFAULT;
     const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT;
     this.#safe = { timeoutMs, connectTimeoutMs, repeat: "safe" };
@@ -122,11 +125,7 @@ class BatonClient implements Client {
     requests: AsyncIterable<JobRequest> | Iterable<JobRequest>,
     options: SubmitStreamOptions = {},
   ): Promise<SubmitStreamResult> {
-    return submitStream(
-      { connection: this.#services.connection, jobs: this.#services.raw },
-      requests,
-      options,
-    );
+    return submitStream(this.#streams, requests, options);
   }
 
   job<Output>(id: string): JobHandle<Output> {
@@ -164,8 +163,7 @@ class BatonClient implements Client {
   }
 
   watch(filter: JobFilter = {}, options: WatchOptions = {}): AsyncIterable<JobEvent> {
-    const to = { connection: this.#services.connection, jobs: this.#services.raw };
-    return watchEvents(to, filter, options.afterSequence, options.signal);
+    return watchEvents(this.#streams, filter, options.afterSequence, options.signal);
   }
 
   async cancelMany(filter: JobFilter, options: CancelManyOptions = {}): Promise<CancelManyResult> {
@@ -220,8 +218,7 @@ class BatonClient implements Client {
 
   #handle<Output>(submitted: SubmitResponse): JobHandle<Output> {
     const { jobId: id, isDuplicate } = submitted;
-    const to = { connection: this.#services.connection, jobs: this.#services.raw };
-    const watch = (signal: AbortSignal | undefined) => watchJob<Output>(to, id, signal);
+    const watch = (signal: AbortSignal | undefined) => watchJob<Output>(this.#streams, id, signal);
     return {
       id,
       isDuplicate,
@@ -267,7 +264,7 @@ class BatonClient implements Client {
     request: Request,
     options: UnaryOptions,
   ): Promise<Response> {
-    return callUnary(this.#services.connection, method, request, options);
+    return callUnary(this.#services, method, request, options);
   }
 }
 

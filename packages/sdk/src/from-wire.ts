@@ -178,7 +178,7 @@ export function isJson(contentType: string | undefined): boolean {
 }
 
 /** "" is how proto3 says that a string is absent. */
-export function present(text: string): string | undefined {
+function present(text: string): string | undefined {
   return text === "" ? undefined : text;
 }
 

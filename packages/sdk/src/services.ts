@@ -40,10 +40,10 @@ import type {
   ListWorkersResponse,
   TaskDefinition,
 } from "./gen/baton/v1/worker.ts";
-import type { UnaryMethod } from "./unary.ts";
+import { OpenCalls } from "./open-calls.ts";
+import type { CallTarget, UnaryMethod } from "./unary.ts";
 
-export interface Services {
-  readonly connection: Connection;
+export interface Services extends CallTarget {
   /** For its streams. */
   readonly raw: JobServiceClient;
   readonly jobs: {
@@ -79,8 +79,10 @@ export function openServices(connection: Connection): Services {
   const tasks = new TaskServiceClient(address, credentials, shared);
   const workers = new WorkerServiceClient(address, credentials, shared);
   const servers = new ServerServiceClient(address, credentials, shared);
+  const calls = new OpenCalls();
   return {
     connection,
+    calls,
     raw,
     jobs: {
       submit: (...parameters) => raw.submit(...parameters),
@@ -103,6 +105,9 @@ export function openServices(connection: Connection): Services {
     },
     workers: { list: (...parameters) => workers.list(...parameters) },
     servers: { list: (...parameters) => servers.list(...parameters) },
-    close: () => raw.close(),
+    close: () => {
+      calls.close();
+      raw.close();
+    },
   };
 }

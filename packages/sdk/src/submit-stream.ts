@@ -1,7 +1,6 @@
 /** Bulk without an end: a client stream of batches, as fast as the server takes them. */
 import type { ClientWritableStream } from "@grpc/grpc-js";
 
-import type { Connection } from "./connection.ts";
 import { BatonError } from "./errors.ts";
 import type {
   JobServiceClient,
@@ -13,6 +12,7 @@ import { toJobSpec } from "./job-spec.ts";
 import type { JobRequest } from "./job-spec.ts";
 import { STREAM_BATCH_BYTES_MAX, STREAM_BATCH_JOBS_MAX } from "./limits.ts";
 import { isServiceError, toBatonError } from "./rpc-error.ts";
+import type { CallTarget } from "./unary.ts";
 
 export interface SubmitStreamOptions {
   /** Called after each batch that was handed to the connection. */
@@ -58,7 +58,9 @@ export async function submitStream(
 ): Promise<SubmitStreamResult> {
   checkBatchJobs(options.batchJobs);
   options.signal?.throwIfAborted();
+  to.calls.checkOpen();
   const stream = new BatchStream(to);
+  const untrack = to.calls.track(stream);
   const onAbort = () => stream.cancel();
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const sizes: number[] = [];
@@ -68,15 +70,16 @@ export async function submitStream(
     return toResult(await stream.answer, sizes);
   } catch (error) {
     options.signal?.throwIfAborted();
+    to.calls.checkOpen();
     throw await withAccepted(stream, error, to.connection.address);
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
+    untrack();
     stream.cancel();
   }
 }
 
-interface StreamTarget {
-  readonly connection: Connection;
+interface StreamTarget extends CallTarget {
   readonly jobs: JobServiceClient;
 }
 

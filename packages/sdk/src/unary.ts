@@ -5,7 +5,14 @@ import type { CallOptions, ClientUnaryCall, Metadata, ServiceError } from "@grpc
 
 import type { Connection } from "./connection.ts";
 import { BatonError } from "./errors.ts";
+import type { OpenCalls } from "./open-calls.ts";
 import { isTransient, toBatonError, wasNeverSent } from "./rpc-error.ts";
+
+/** Whom to call. */
+export interface CallTarget {
+  readonly connection: Connection;
+  readonly calls: OpenCalls;
+}
 
 /** A method of a generated client. */
 export type UnaryMethod<Request, Response> = (
@@ -33,7 +40,7 @@ export interface UnaryOptions {
  * @throws BatonError with the server's code, or connection_failed, deadline_exceeded
  */
 export async function callUnary<Request, Response>(
-  connection: Connection,
+  target: CallTarget,
   method: UnaryMethod<Request, Response>,
   request: Request,
   options: UnaryOptions,
@@ -41,29 +48,34 @@ export async function callUnary<Request, Response>(
   const startedAt = performance.now();
   for (let failures = 1; ; failures += 1) {
     const elapsedMs = performance.now() - startedAt;
+    target.calls.checkOpen();
     try {
-      return await callOnce(connection, method, request, options.timeoutMs - elapsedMs);
+      return await callOnce(target, method, request, options.timeoutMs - elapsedMs);
     } catch (error) {
+      target.calls.checkOpen();
       const delayMs = repeatDelayMs(failures, Math.random());
       const untilMs = performance.now() - startedAt + delayMs;
-      if (!mayRepeat(error, untilMs, options)) throw explain(error, connection, options);
+      if (!mayRepeat(error, untilMs, options)) throw explain(error, target.connection, options);
       await sleep(delayMs);
     }
   }
 }
 
 function callOnce<Request, Response>(
-  connection: Connection,
+  target: CallTarget,
   method: UnaryMethod<Request, Response>,
   request: Request,
   timeoutMs: number,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + Math.max(1, Math.ceil(timeoutMs));
-    method(request, connection.metadata(), { deadline }, (error, response) => {
+    const metadata = target.connection.metadata();
+    const call = method(request, metadata, { deadline }, (error, response) => {
+      untrack();
       if (error === null) resolve(response);
       else reject(error);
     });
+    const untrack = target.calls.track(call);
   });
 }
 

@@ -3,17 +3,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { status as Rpc } from "@grpc/grpc-js";
 
-import type { Connection } from "./connection.ts";
 import { BatonError } from "./errors.ts";
 import { toJob, toJobEvent } from "./from-wire.ts";
 import type { JobServiceClient, WatchRequest, WatchResponse } from "./gen/baton/v1/job.ts";
 import { WATCH_OUTAGE_MS_MAX } from "./limits.ts";
 import { isServiceError, isTransient, toBatonError } from "./rpc-error.ts";
 import { toWireFilter } from "./filter.ts";
+import type { CallTarget } from "./unary.ts";
 import type { Job, JobEvent, JobFilter } from "./views.ts";
 
-export interface WatchConnection {
-  readonly connection: Connection;
+export interface WatchTarget extends CallTarget {
   readonly jobs: JobServiceClient;
 }
 
@@ -24,7 +23,7 @@ export interface WatchConnection {
  * @throws BatonError job_not_found, connection_failed (no server for 5 minutes)
  */
 export async function* watchJob<Output>(
-  to: WatchConnection,
+  to: WatchTarget,
   jobId: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Job<Output>, void, undefined> {
@@ -42,7 +41,7 @@ export async function* watchJob<Output>(
  * event it delivered; only when there was none yet and no `afterSequence`, what happened meanwhile is not seen.
  */
 export async function* watchEvents(
-  to: WatchConnection,
+  to: WatchTarget,
   filter: JobFilter,
   afterSequence: number | undefined,
   signal: AbortSignal | undefined,
@@ -58,13 +57,14 @@ export async function* watchEvents(
 
 /** Opens the stream again whenever it breaks, until the caller stops or the outage is too long. */
 async function* resumed(
-  to: WatchConnection,
+  to: WatchTarget,
   request: () => WatchRequest,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WatchResponse, void, undefined> {
   let failures = 0;
   let lostAt = performance.now();
   while (!isAborted(signal)) {
+    to.calls.checkOpen();
     let end: unknown = new BatonError("connection_failed", "the server ended the watch");
     try {
       for await (const response of open(to, request(), signal)) {
@@ -73,6 +73,7 @@ async function* resumed(
         lostAt = performance.now();
       }
     } catch (error) {
+      to.calls.checkOpen();
       if (!isAborted(signal) && !mayResume(error)) throw toBatonError(error, to.connection.address);
       end = error;
     }
@@ -91,19 +92,21 @@ function isAborted(signal: AbortSignal | undefined): boolean {
 }
 
 async function* open(
-  to: WatchConnection,
+  to: WatchTarget,
   request: WatchRequest,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WatchResponse, void, undefined> {
   const call = to.jobs.watch(request, to.connection.metadata());
   // Every way out cancels the call; an error that comes after the loop has ended must not be unhandled.
   call.on("error", () => undefined);
+  const untrack = to.calls.track(call);
   const onAbort = () => call.cancel();
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     for await (const response of call) yield checked(response);
   } finally {
     signal?.removeEventListener("abort", onAbort);
+    untrack();
     call.cancel();
   }
 }

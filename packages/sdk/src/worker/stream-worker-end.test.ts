@@ -69,6 +69,26 @@ describe("a worker that is told to stop an attempt", () => {
     assert.equal(outcomes[0]?.kind, "succeeded");
   });
 
+  it("keeps the first reason", async (t) => {
+    const manual = new ManualTask();
+    const { server, worker } = await aWorker(t, { tasks: [manual.task] });
+    void worker.start();
+    const connection = await server.connection();
+    await connection.welcome();
+    connection.jobs(aLeasedJob({ task: "manual" }));
+    const { ctx, reject } = await manual.runs.take();
+
+    connection.stop(aStop("cancelled"));
+    await once(ctx.signal, "abort");
+    connection.stop(aStop("timed_out"));
+    void worker.stop();
+    reject(ctx.signal.reason);
+
+    const { outcomes } = await connection.next("outcomes");
+    assert.ok(ctx.signal.reason instanceof Cancelled);
+    assert.equal(outcomes[0]?.kind, "cancelled");
+  });
+
   it("abandons a handler that does not end within the grace, and frees its slot", async (t) => {
     const manual = new ManualTask();
     const { server, worker, clock } = await aWorker(t, {

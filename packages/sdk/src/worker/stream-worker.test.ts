@@ -553,4 +553,35 @@ describe("a worker's reports", () => {
     const { all } = await connection.outcomes(500);
     assert.equal(new Set(all.map((outcome) => outcome.jobId)).size, 500);
   });
+
+  it("count log lines instead of piling them up when the server does not read", async (t) => {
+    const manual = new ManualTask();
+    const { server, worker } = await aWorker(t, { tasks: [manual.task] });
+    void worker.start();
+    const connection = await server.connection();
+    await connection.welcome();
+    connection.jobs(aLeasedJob({ task: "manual" }));
+    const { ctx, resolve } = await manual.runs.take();
+    connection.pauseReading();
+    const text = "x".repeat(2_000);
+    for (let batch = 0; batch < 25; batch += 1) {
+      for (let line = 0; line < 1_000; line += 1) ctx.log.info(text);
+      await nextTurn();
+    }
+
+    resolve("done");
+    connection.resumeReading();
+
+    await connection.next("outcomes");
+    let received = 0;
+    let missing = 0;
+    while (connection.waiting("logs") > 0) {
+      const { entries } = await connection.next("logs");
+      received += entries.filter((entry) => entry.level === "info").length;
+      const note = entries.find((entry) => entry.level === "warn")?.message ?? "0";
+      missing += Number.parseInt(note, 10);
+    }
+    assert.ok(missing > 0);
+    assert.equal(received + missing, 25_000);
+  });
 });
