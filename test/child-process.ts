@@ -7,6 +7,8 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 
+import { Mailbox } from "./mailbox.ts";
+
 export interface ProgramOptions {
   /** TypeScript file. */
   readonly program: string;
@@ -23,6 +25,8 @@ export interface RunningProgram {
   readonly isRunning: boolean;
   /** The next message that it sends. Fails when it ends before. */
   message(): Promise<unknown>;
+  /** Sends it a message. A halted program gets it when it goes on. */
+  send(message: object): void;
   /** Sends a signal: SIGSTOP and SIGCONT too. */
   signal(signal: NodeJS.Signals): void;
   /** Sends a signal and waits for the end; does nothing when it has ended. */
@@ -41,13 +45,16 @@ export function startProgram(options: ProgramOptions): RunningProgram {
   const { pid } = child;
   assert(pid !== undefined, `${options.program} must start`);
   const exited = once(child, "exit");
-  const messages = messagesOf(child, exited);
+  const messages = new Mailbox<unknown>();
+  child.on("message", (message) => messages.put(message));
+  void exited.then(() => messages.close(new Error("the program has ended; its log says why")));
   return {
     pid,
     get isRunning() {
       return isRunning(child);
     },
-    message: () => messages.next(),
+    message: () => messages.take(),
+    send: (message) => void child.send(message),
     signal: (signal) => void child.kill(signal),
     end: async (signal) => {
       if (isRunning(child)) child.kill(signal);
@@ -69,30 +76,3 @@ function basicEnvironment(): Record<string, string> {
     }),
   );
 }
-
-/** Keeps messages until they are asked for. */
-function messagesOf(
-  child: ChildProcess,
-  exited: Promise<unknown>,
-): { readonly next: () => Promise<unknown> } {
-  const waiting: unknown[] = [];
-  const asked: ((message: unknown) => void)[] = [];
-  child.on("message", (message) => {
-    const ask = asked.shift();
-    if (ask === undefined) waiting.push(message);
-    else ask(message);
-  });
-  return {
-    next: async () => {
-      if (waiting.length > 0) return waiting.shift();
-      const { promise, resolve } = Promise.withResolvers<unknown>();
-      asked.push(resolve);
-      const ended = exited.then(() => ENDED);
-      const message = await Promise.race([promise, ended]);
-      assert(message !== ENDED, "the program ended without a message; its log says why");
-      return message;
-    },
-  };
-}
-
-const ENDED = Symbol("ended");

@@ -7,9 +7,9 @@ import { test } from "node:test";
 
 import pg from "pg";
 
-import { createClient, type Client } from "@baton/sdk";
+import type { Client } from "@baton/sdk";
 
-import { aDatabaseConnection, databaseUrl } from "../../packages/server/test/database.ts";
+import { aSite } from "../a-site.ts";
 import { aServer } from "../server-process.ts";
 import { aStage, type Stage } from "../stage.ts";
 import { until } from "../until.ts";
@@ -53,22 +53,6 @@ test("a job leased for a worker that meanwhile came to another server reaches it
   const delivered = await there.job();
   assert.deepEqual([delivered.jobId, delivered.attempt], [job.id, 1]);
 });
-
-interface Site {
-  readonly database: pg.ClientConfig;
-  readonly url: string;
-  readonly client: Client;
-  readonly address: string;
-}
-
-async function aSite(stage: Stage): Promise<Site> {
-  const database = await aDatabaseConnection(stage);
-  const url = databaseUrl(database);
-  const server = await aServer(stage, url, { name: "first" });
-  const client = createClient({ address: server.address });
-  stage.after(() => client.close());
-  return { database, url, client, address: server.address };
-}
 
 interface Hold {
   /** Resolves when a statement that changes jobs waits. */

@@ -109,6 +109,7 @@ export class Attempts {
     for (const { jobId, attempt: number } of refs) {
       const attempt = this.#byJob.get(jobId);
       if (attempt === undefined || attempt.job.attempt !== number) continue;
+      if (attempt.phase === "reported") this.#tellStale({ jobId, attempt: number });
       this.#abandon(attempt, "the server says that the attempt is not this worker's");
       this.#byJob.delete(jobId);
     }
@@ -122,12 +123,14 @@ export class Attempts {
       attempt.end("over");
       this.#byJob.delete(jobId);
     }
-    for (const { jobId, attempt } of stale) {
-      const message =
-        "the server did not take an outcome: the attempt was not this worker's any more";
-      this.#options.settings.logger.warn(message, { jobId, attempt });
-    }
+    for (const ref of stale) this.#tellStale(ref);
     this.pump();
+  }
+
+  #tellStale({ jobId, attempt }: AttemptRef): void {
+    const message =
+      "stale_lease: the server did not take an outcome, the attempt was not this worker's any more";
+    this.#options.settings.logger.warn(message, { jobId, attempt });
   }
 
   /**

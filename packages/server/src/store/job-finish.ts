@@ -213,7 +213,10 @@ export interface RecordedAttempt extends AttemptKey {
   readonly outcome: Outcome;
 }
 
-/** Tells which of these outcomes stand in the books already: the caller just repeats them. */
+/**
+ * Tells which of these outcomes stand in the books already: the caller just repeats them. Lost ones never do: it was the
+ * server that found the attempt lost, and its worker shall hear so.
+ */
 export function attemptRecorded(
   db: Db,
   attempts: readonly RecordedAttempt[],
@@ -228,11 +231,12 @@ export function attemptRecorded(
     )
     select told.id, told.attempt
       from told
-     where exists (select from baton.job_finished as job
-                    where job.id = told.id and job.attempt = told.attempt and job.outcome = told.outcome)
-        or exists (select from baton.attempt
-                    where attempt.job_id = told.id and attempt.attempt = told.attempt
-                      and attempt.outcome = told.outcome)`);
+     where told.outcome <> 'lost'
+       and (exists (select from baton.job_finished as job
+                     where job.id = told.id and job.attempt = told.attempt and job.outcome = told.outcome)
+         or exists (select from baton.attempt
+                     where attempt.job_id = told.id and attempt.attempt = told.attempt
+                       and attempt.outcome = told.outcome))`);
 }
 
 function errorJson(error: JobError | undefined): string | null {
