@@ -3,7 +3,7 @@
  *
  * npm test -- packages/sdk scripts/launch.test.ts   files, folders or parts of their paths
  * npm test -- --name "stale_lease"                  tests whose names match
- * npm test -- --torture                             the long ones, *.torture.test.ts, too
+ * npm test -- --torture                             the long ones, in test/torture, too
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -38,7 +38,9 @@ const { values: options, positionals } = parseArgs({
   options: { name: { type: "string", multiple: true }, torture: { type: "boolean" } },
 });
 
-const timeoutsMs = TIMEOUTS_MS[options.torture === true ? "torture" : "usual"];
+const withTorture =
+  options.torture === true || positionals.some((part) => part.includes("torture"));
+const timeoutsMs = TIMEOUTS_MS[withTorture ? "torture" : "usual"];
 
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -52,7 +54,7 @@ onParentExit(() => interrupt.abort());
 // `npm test | head`: nobody reads on.
 process.stdout.on("error", () => interrupt.abort());
 
-const files = chooseFiles(positionals, options.torture === true);
+const files = chooseFiles(positionals);
 if (files.length === 0) {
   console.error(`No test file matches ${positionals.join(" ")}.`);
   process.exitCode = 1;
@@ -61,10 +63,10 @@ if (files.length === 0) {
 }
 
 /** The files to run: all, or those whose path below the root contains one of the given parts. */
-function chooseFiles(parts: readonly string[], withTorture: boolean): readonly string[] {
+function chooseFiles(parts: readonly string[]): readonly string[] {
   const wanted = parts.map((part) => part.replace(/^\.\//, ""));
   return PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: ROOT }).sort())
-    .filter((file) => withTorture || !file.endsWith(".torture.test.ts"))
+    .filter((file) => withTorture || !file.startsWith("test/torture/"))
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
 }
 
