@@ -53,6 +53,9 @@ export interface Engine {
 /** Partitions and retention are looked after so often. */
 const PRUNE_INTERVAL_MS = 10 * 60_000;
 
+/** Behind notifications: definitions of tasks, lanes and pauses are read anew so often. */
+const RELOAD_INTERVAL_MS = 30_000;
+
 /** Starts the engine on a migrated database. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { db, logger } = options;
@@ -166,13 +169,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       stopAttempt(row.id, row.attempt, row.worker_id, "The job was cancelled.");
     }
   };
-  const renewAndReapOnce = async (): Promise<void> => {
+  const renewOnce = async (): Promise<void> => {
     if (!(await lease.renew())) {
       logger.warn("this server was declared dead; it starts anew and its workers reconnect");
       workerDoor.dropAll("server_lease_lost");
       await lease.retake();
     }
     await workerDoor.dropSilentOnce();
+  };
+  const reapAllOnce = async (): Promise<void> => {
+    await workerDoor.detachAbsentOnce();
     await reapOnce({
       db,
       serverId: lease.id,
@@ -191,10 +197,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   await lanes.load();
   promoter.start();
   const loops = [
-    runEvery(
-      { signal, intervalMs: Math.min(SERVER_RENEW_MS, REAP_INTERVAL_MS), onError },
-      renewAndReapOnce,
-    ),
+    // Apart from everything else: a long sweep must not cost the workers their leases.
+    runEvery({ signal, intervalMs: SERVER_RENEW_MS, onError }, renewOnce),
+    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, reapAllOnce),
+    runEvery({ signal, intervalMs: RELOAD_INTERVAL_MS, onError }, () => lanes.load()),
     runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, pollOnce),
     runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () =>
       pruneOnce(db, options.retention),

@@ -21,7 +21,7 @@ import {
   type EnqueueItem,
   type EnqueueResult,
 } from "../operations/enqueue.ts";
-import { isDataError, type Database } from "../store/db.ts";
+import { asUnavailable, isDataError, type Database } from "../store/db.ts";
 import type { NewJob, NewJobExtra } from "../store/job-enqueue.ts";
 import { Batcher } from "./batcher.ts";
 import type { Lane } from "./lane.ts";
@@ -130,26 +130,45 @@ export class Intake {
   async #prepare(specs: readonly JobSpec[]): Promise<Prepared[]> {
     const problems: BulkProblem[] = [];
     const keys = new Map<string, number>();
-    const jobs: Prepared[] = [];
+    const tasks = new Map<string, TaskDefinition>();
     for (const [index, spec] of specs.entries()) {
-      const problem = this.#problem(spec) ?? duplicateKey(keys, spec, index);
-      if (problem !== undefined) {
-        problems.push({ index, ...problem });
-        continue;
-      }
-      try {
-        const task = await this.#options.lanes.requireTask(spec.task);
-        // After a first problem nothing is accepted, so no lane needs to be made any more.
-        if (problems.length > 0) continue;
-        const lane = await this.#options.lanes.ensure(spec.queue ?? DEFAULT_QUEUE, spec.task);
-        jobs.push(prepare(spec, lane, task));
-      } catch (error) {
-        if (!(error instanceof AppError) || error.code === "unavailable") throw error;
-        problems.push({ index, code: error.code, message: error.message });
-      }
+      const problem =
+        this.#problem(spec) ??
+        duplicateKey(keys, spec, index) ??
+        (await this.#taskProblem(spec.task, tasks));
+      if (problem !== undefined) problems.push({ index, ...problem });
     }
     refuse(problems, specs.length);
+
+    // Only now: a call that is refused leaves no queue behind.
+    const jobs: Prepared[] = [];
+    for (const spec of specs) {
+      const task = tasks.get(spec.task);
+      if (task === undefined) throw new Error(`task ${spec.task} was not checked`);
+      jobs.push(
+        prepare(
+          spec,
+          await this.#options.lanes.ensure(spec.queue ?? DEFAULT_QUEUE, spec.task),
+          task,
+        ),
+      );
+    }
     return jobs;
+  }
+
+  async #taskProblem(
+    name: string,
+    tasks: Map<string, TaskDefinition>,
+  ): Promise<Omit<BulkProblem, "index"> | undefined> {
+    if (tasks.has(name)) return undefined;
+    try {
+      tasks.set(name, await this.#options.lanes.requireTask(name));
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "task_not_found")
+        throw asUnavailable(error);
+      return { code: error.code, message: error.message };
+    }
   }
 
   #problem(spec: JobSpec): Omit<BulkProblem, "index"> | undefined {
@@ -173,9 +192,9 @@ export class Intake {
     // Known before the commit, so that nothing overtakes these jobs meanwhile.
     const queued = new Set(jobs.flatMap((job, index) => (slots[index] ? [] : [job.lane])));
     for (const lane of queued) lane.markBacklog();
+    let states: readonly string[];
     try {
-      const states = await this.#insert(rows);
-      this.#settle(calls, jobs, slots, states);
+      states = await this.#insert(rows);
     } catch (error) {
       this.#options.workers.unreserve(slots);
       if (isDataError(error) && calls.length > 1) {
@@ -184,7 +203,9 @@ export class Intake {
         return;
       }
       for (const call of calls) call.reject(error);
+      return;
     }
+    this.#settle(calls, jobs, slots, states);
   }
 
   async #insert(rows: readonly NewJob[]): Promise<readonly string[]> {
@@ -429,6 +450,7 @@ function toFirstDelivery(job: Prepared): JobDelivery {
     options: job.extra?.options,
     deadlineInMs: job.extra?.deadlineMs,
     isCancelRequested: false,
+    leasedAgoMs: 0,
   };
 }
 
@@ -459,8 +481,15 @@ function refusal(job: Prepared, result: EnqueueResult): AppError {
 }
 
 function fingerprint(spec: JobSpec): string {
-  const { idempotencyKey: _key, ...rest } = spec;
-  const sorted = Object.entries(rest)
+  const { idempotencyKey: _key, retry, ...rest } = spec;
+  // What is left away means the same as its default.
+  const filled = {
+    ...rest,
+    queue: spec.queue ?? DEFAULT_QUEUE,
+    priority: spec.priority ?? 0,
+    retry: retry && [retry.strategy, retry.baseMs, retry.maxMs, retry.jitter],
+  };
+  const sorted = Object.entries(filled)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash("sha256").update(JSON.stringify(sorted)).digest("base64url");

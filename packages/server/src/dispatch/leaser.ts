@@ -1,4 +1,6 @@
 /** Leases ready jobs for groups of workers with free slots: one statement at a time for each group. */
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { LEASE_BATCH_MAX, LEASE_LANES_MAX } from "../domain/limits.ts";
 import { isConnectionError, type Database } from "../store/db.ts";
 import { jobLease, laneReady } from "../store/job-lease.ts";
@@ -8,6 +10,9 @@ import { patiently } from "./patience.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 import { toDelivery } from "./worker-session.ts";
 import type { ReservedSlot, Workers } from "./workers.ts";
+
+/** Behind a lease that the database refused. */
+const ERROR_WAIT_MS = 500;
 
 export interface LeaserOptions {
   readonly db: Database;
@@ -68,7 +73,11 @@ export class Leaser {
       if (group.isLeasing || this.#isStopped) continue;
       group.isLeasing = true;
       const running = this.#drain(group)
-        .catch(this.#options.onError)
+        .catch(async (error: unknown) => {
+          this.#options.onError(error);
+          // What the database refuses now it refuses again at once.
+          await sleep(ERROR_WAIT_MS);
+        })
         .finally(() => {
           group.isLeasing = false;
           this.#running.delete(running);

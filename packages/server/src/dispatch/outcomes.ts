@@ -2,11 +2,11 @@
 import type { AttemptRef, JobError, Outcome } from "../domain/job.ts";
 import { BATCH_BYTES_MAX, INTAKE_PENDING_MAX, OUTCOME_BATCH_MAX } from "../domain/limits.ts";
 import { decideOutcome, type EndedAttempt, type ReportedOutcome } from "../domain/outcome.ts";
+import { rescheduleAttempts } from "../operations/end-attempts.ts";
 import { isDataError, type Database } from "../store/db.ts";
 import {
   attemptRecorded,
   jobFinish,
-  jobReschedule,
   jobSucceed,
   type AttemptKey,
   type FinishedAttempt,
@@ -186,7 +186,8 @@ export class Outcomes {
     return stale.map(({ jobId, attempt }) => ({ jobId, attempt }));
   }
 
-  async #write(entries: readonly Entry[]): Promise<void> {
+  async #write(batch: readonly Entry[]): Promise<void> {
+    const entries = firstOfEachFence(batch);
     const succeeded = entries.filter((entry) => entry.kind === "succeed");
     const finished = entries.filter((entry) => entry.kind === "finish");
     const rescheduled = entries.filter((entry) => entry.kind === "reschedule");
@@ -256,7 +257,7 @@ export class Outcomes {
 
   async #reschedule(group: readonly Entry[]): Promise<readonly AttemptKey[]> {
     const attempts = group.flatMap((entry) => (entry.kind === "reschedule" ? [entry.attempt] : []));
-    const rows = await jobReschedule(this.#options.db, attempts);
+    const rows = await rescheduleAttempts(this.#options.db, attempts);
     await this.#wake(
       attempts,
       rows.flatMap((row) => row.lane_id ?? []),
@@ -304,6 +305,25 @@ export class Outcomes {
 
 /** So many payload characters weigh as much as one outcome. */
 const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / OUTCOME_BATCH_MAX;
+
+/** A worker that repeats itself within one batch is answered as if it had said it once. */
+function firstOfEachFence(entries: readonly Entry[]): readonly Entry[] {
+  const byFence = new Map<string, Entry>();
+  for (const entry of entries) {
+    const fence = `${entry.attempt.jobId} ${entry.attempt.attempt}`;
+    const first = byFence.get(fence);
+    if (first === undefined) {
+      byFence.set(fence, entry);
+    } else {
+      const settle = (isStale: boolean): void => {
+        first.settle(isStale);
+        entry.settle(isStale);
+      };
+      byFence.set(fence, { ...first, settle });
+    }
+  }
+  return byFence.size === entries.length ? entries : [...byFence.values()];
+}
 
 function outcomeOf(entry: Entry): Outcome {
   return entry.kind === "succeed" ? "succeeded" : entry.attempt.outcome;

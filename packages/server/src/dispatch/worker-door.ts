@@ -3,7 +3,13 @@ import { TASKS_MAX } from "../domain/limits.ts";
 import { AppError } from "../errors.ts";
 import type { Database } from "../store/db.ts";
 import { nameCounts, taskPut } from "../store/lane.ts";
-import { workerAttach, workerDetach, workerDrain, workerLeave } from "../store/worker.ts";
+import {
+  workerAttach,
+  workerDetach,
+  workerDetachAbsent,
+  workerDrain,
+  workerLeave,
+} from "../store/worker.ts";
 import { NAMESPACE_ID, type Lanes } from "./lanes.ts";
 import type { Notes } from "./notes.ts";
 import type { Outcomes } from "./outcomes.ts";
@@ -136,10 +142,21 @@ export class WorkerDoor {
     for (const session of workers.all()) {
       const silentMs = now() - session.heardAtMs;
       if (silentMs <= session.leaseMs) continue;
+      // Booked first: should that fail, the next pass finds the worker here again.
+      await workerDetach(db, session.key, Math.round(silentMs));
       workers.leave(session);
       session.sink.goodbye("lease_expired");
-      await workerDetach(db, session.key, Math.round(silentMs));
     }
+  }
+
+  /**
+   * Books out workers that the table says are connected here, or to a server that stopped, and are not: a net under
+   * every other way of booking them out.
+   */
+  async detachAbsentOnce(): Promise<void> {
+    const { db, workers, serverId } = this.#options;
+    const present = Array.from(workers.all(), (session) => session.id);
+    await workerDetachAbsent(db, serverId(), present, ATTACHING_MS_MAX);
   }
 
   #connection(session: WorkerSession): WorkerConnection {
@@ -161,11 +178,11 @@ export class WorkerDoor {
         // A session that was left before has a successor, or was booked out by whoever left it.
         if (session.isClosed) return;
         workers.leave(session);
-        await outcomes.idle();
-        if (session.isDraining && session.held.size === 0) {
-          await patiently(() => workerLeave(db, session.key));
-        }
+        // At once: its lease runs from now, whatever else waits for the database.
         await patiently(() => workerDetach(db, session.key, 0));
+        if (!session.isDraining || session.held.size > 0) return;
+        await outcomes.idle();
+        await patiently(() => workerLeave(db, session.key));
       },
     });
   }
@@ -190,5 +207,7 @@ export class WorkerDoor {
   }
 }
 
+/** A worker that is booked in may still be on its way into this server's memory for so long. */
+const ATTACHING_MS_MAX = 30_000;
 /** Lanes made when a worker comes in. */
 const EAGER_LANES_MAX = 256;

@@ -31,6 +31,8 @@ export interface JobDelivery {
   readonly options: JobOptions | undefined;
   readonly deadlineInMs: number | undefined;
   readonly isCancelRequested: boolean;
+  /** Since its lease; more than 0 for a worker that came back with it. */
+  readonly leasedAgoMs: number;
 }
 
 /** What goes down to a worker. */
@@ -142,6 +144,7 @@ export class WorkerSession {
 
   /** Books a job as held. The caller has delivered it, or the worker said that it has it. */
   hold(job: JobDelivery, nowMs: number): HeldAttempt {
+    const startedAtMs = nowMs - job.leasedAgoMs;
     const held: HeldAttempt = {
       jobId: job.id,
       attempt: job.attempt,
@@ -159,7 +162,7 @@ export class WorkerSession {
     };
     this.held.set(job.id, held);
     this.#freeChanged(-1);
-    if (this.#startedCount < this.slots) this.#start(held, nowMs);
+    if (this.#startedCount < this.slots) this.#start(held, startedAtMs);
     else this.#waiting.add(held);
     return held;
   }
@@ -187,10 +190,11 @@ export class WorkerSession {
     if (this.isReady && !this.isDraining && !this.isClosed) this.group?.freeChanged(by);
   }
 
-  #start(held: HeldAttempt, nowMs: number): void {
+  #start(held: HeldAttempt, startedAtMs: number): void {
     this.#startedCount += 1;
-    held.startedAtMs = nowMs;
-    held.heardAtMs = nowMs;
+    held.startedAtMs = startedAtMs;
+    // A handler has its whole heartbeat timeout from when this server began to listen.
+    held.heardAtMs = Math.max(held.heardAtMs, startedAtMs);
   }
 }
 
@@ -211,5 +215,6 @@ export function toDelivery(row: LeasedJob, lane: Lane): JobDelivery {
     options: row.options ?? undefined,
     deadlineInMs: row.deadline_in_ms ?? undefined,
     isCancelRequested: row.is_cancel_requested,
+    leasedAgoMs: Math.max(0, row.leased_ago_ms),
   };
 }

@@ -124,8 +124,8 @@ export const DELIVERY_MS_MAX = 2 * SECOND_MS;
 export const SLOW_POLL_MS = 2 * SECOND_MS;
 /** Wake-ups to other servers are gathered for so long. */
 export const NOTIFY_DEBOUNCE_MS = 20;
-/** Partitions are made so many days ahead. */
-export const PARTITION_DAYS_AHEAD = 3;
+/** Partitions are made so many days ahead: a machine may sleep for that long. */
+export const PARTITION_DAYS_AHEAD = 14;
 export const RETENTION_FINISHED_DAYS_DEFAULT = 7;
 export const RETENTION_DEAD_DAYS_DEFAULT = 30;
 export const RETENTION_DAYS_MAX = 3_650;

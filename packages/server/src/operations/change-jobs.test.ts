@@ -146,6 +146,17 @@ describe("changing jobs", () => {
     assert.equal((await jobGet(db, dead))?.state, "dead");
   });
 
+  it("redrives the oldest of several dead jobs with one unique key", async () => {
+    const lane = await aLane(db, "twins");
+    const [older, younger] = [await aDeadJob(lane, "1:twin"), await aDeadJob(lane, "1:twin")];
+
+    const result = await redriveJobs(db, { queue: "twins" }, undefined);
+
+    assert.deepEqual(result.laneIds, [lane]);
+    assert.equal((await jobGet(db, older))?.state, "queued");
+    assert.equal((await jobGet(db, younger))?.state, "dead");
+  });
+
   it("redrives by filter, at most as many as asked for", async () => {
     const lane = await aLane(db, "redrive");
     for (let job = 0; job < 3; job += 1) await aDeadJob(lane);

@@ -74,6 +74,7 @@ export function redriveJob(database: Database, jobId: string): Promise<readonly 
         },
       );
     }
+    // A holder that comes between this look and the insert fails the insert: the caller's repeat is told who it is.
     await refuseHeldKey(tx, jobId, finished.unique_key);
     const moved = await store.jobRedrive(tx, [jobId]);
     return moved.map((row) => row.lane_id);

@@ -59,7 +59,7 @@ describe("jobs with keys", () => {
 
     const [result] = await enqueue([item({ idempotency: "again" })]);
 
-    assert.deepEqual(result, { kind: "duplicate", jobId: first.job.id, state: undefined });
+    assert.deepEqual(result, { kind: "duplicate", jobId: first.job.id, state: "queued" });
   });
 
   it("refuses another job under the same key", async () => {
@@ -117,6 +117,23 @@ describe("jobs with keys", () => {
     assert.deepEqual(held, { kind: "duplicate", jobId: holder.id, state: "running" });
     assert.deepEqual(rejected, { kind: "unique_conflict", jobId: holder.id });
     assert.equal(free?.kind, "accepted");
+  });
+
+  it("keeps no idempotency key of a job that a unique key kept out", async () => {
+    const worker = await aWorker(db);
+    const holder = await aRunningJob(db, laneId, worker, { extra: { uniqueKey: "both" } });
+    const [refused] = await enqueue([
+      item({ idempotency: "both", unique: "both", onConflict: "reject" }),
+    ]);
+    await jobSucceed(db, [
+      { jobId: holder.id, attempt: holder.attempt, result: undefined, durationMs: 0 },
+    ]);
+
+    const [repeated] = await enqueue([
+      item({ idempotency: "both", unique: "both", onConflict: "reject" }),
+    ]);
+
+    assert.deepEqual([refused?.kind, repeated?.kind], ["unique_conflict", "accepted"]);
   });
 
   it("takes its own rows for accepted when the answer to a first try was lost", async () => {

@@ -120,20 +120,64 @@ async function insertKeyed(
   }
 
   const fresh = items.filter(({ job }) => !results.has(job.id));
-  if (fresh.length > 0) {
-    const rows = await store.jobInsert(
+  await insertFresh(tx, fresh, results);
+  // Of those refused the holder may have ended between the two statements: then the key is free by now.
+  await insertFresh(
+    tx,
+    fresh.filter(({ job }) => !results.has(job.id)),
+    results,
+  );
+  for (const { job } of fresh) {
+    if (!results.has(job.id)) results.set(job.id, { kind: "unique_conflict", jobId: "" });
+  }
+
+  // A claim must not outlive the job that it was made for: a repeat would be answered with a job that never was.
+  const released = fresh.filter(
+    ({ job, idempotency }) => idempotency !== undefined && results.get(job.id)?.kind !== "accepted",
+  );
+  if (released.length > 0) {
+    await store.idempotencyRelease(
       tx,
-      fresh.map(({ job }) => job),
-      true,
-    );
-    for (const row of rows) results.set(row.id, { kind: "accepted", state: row.state });
-    await resolveUnique(
-      tx,
-      fresh.filter(({ job }) => !results.has(job.id)),
-      results,
+      namespaceId,
+      released.map(({ job }) => job.id),
     );
   }
-  return items.map(({ job }) => results.get(job.id) ?? missing(job.id));
+  return withStates(
+    tx,
+    items.map(({ job }) => results.get(job.id) ?? missing(job.id)),
+  );
+}
+
+async function insertFresh(
+  tx: Db,
+  items: readonly EnqueueItem[],
+  results: Map<string, EnqueueResult>,
+): Promise<void> {
+  if (items.length === 0) return;
+  const rows = await store.jobInsert(
+    tx,
+    items.map(({ job }) => job),
+    true,
+  );
+  for (const row of rows) results.set(row.id, { kind: "accepted", state: row.state });
+  await resolveUnique(
+    tx,
+    items.filter(({ job }) => !results.has(job.id)),
+    results,
+  );
+}
+
+/** Duplicates say in what state the earlier job is. */
+async function withStates(
+  tx: Db,
+  results: readonly EnqueueResult[],
+): Promise<readonly EnqueueResult[]> {
+  const ids = results.flatMap((result) => (result.kind === "duplicate" ? [result.jobId] : []));
+  if (ids.length === 0) return results;
+  const states = new Map((await store.jobPresent(tx, ids)).map((row) => [row.id, row.state]));
+  return results.map((result) =>
+    result.kind === "duplicate" ? { ...result, state: states.get(result.jobId) } : result,
+  );
 }
 
 async function claimKeys(
@@ -167,10 +211,8 @@ async function resolveUnique(
   );
   for (const { job, onConflict } of refused) {
     const holder = holders.get(job.extra?.uniqueKey ?? "");
-    // The holder may have ended between the two statements; the caller's repeat will be accepted.
-    if (holder === undefined) {
-      results.set(job.id, { kind: "unique_conflict", jobId: "" });
-    } else if (onConflict === "reject") {
+    if (holder === undefined) continue;
+    if (onConflict === "reject") {
       results.set(job.id, { kind: "unique_conflict", jobId: holder.id });
     } else {
       results.set(job.id, { kind: "duplicate", jobId: holder.id, state: holder.state });

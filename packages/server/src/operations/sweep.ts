@@ -4,14 +4,10 @@ import type { JobError } from "../domain/job.ts";
 import type { TaskDefinition } from "../domain/views.ts";
 import type { Database, Db } from "../store/db.ts";
 import { jobEnd, jobLockExpired } from "../store/job-change.ts";
-import {
-  jobFinish,
-  jobReschedule,
-  type FinishedAttempt,
-  type RescheduledAttempt,
-} from "../store/job-finish.ts";
+import { jobFinish, type FinishedAttempt, type RescheduledAttempt } from "../store/job-finish.ts";
 import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
 import { workerGoneHolding, workerTakeLost } from "../store/worker.ts";
+import { rescheduleAttempts } from "./end-attempts.ts";
 
 /** An attempt that ended without a word of its handler. */
 const LOST_ERROR: JobError = {
@@ -71,7 +67,7 @@ async function endLost(tx: Db, rows: readonly LeasedJob[]): Promise<readonly num
   }
   if (finished.length > 0) await jobFinish(tx, finished);
   if (rescheduled.length === 0) return [];
-  const moved = await jobReschedule(tx, rescheduled);
+  const moved = await rescheduleAttempts(tx, rescheduled);
   return [...new Set(moved.flatMap((row) => row.lane_id ?? []))];
 }
 

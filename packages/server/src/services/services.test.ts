@@ -111,7 +111,9 @@ describe("background duties", () => {
   describe("pruneOnce", () => {
     it("makes the days ahead and drops those whose retention is over, with what is in them", async () => {
       const job = await aRunningJob(db, laneId, await aWorker(db));
-      await jobSucceed(db, [{ jobId: job.id, attempt: job.attempt, result: undefined, durationMs: 0 }]);
+      await jobSucceed(db, [
+        { jobId: job.id, attempt: job.attempt, result: undefined, durationMs: 0 },
+      ]);
       await db.query(sql`
         create table baton.job_ended_20200101 partition of baton.job_ended
           for values from ('2020-01-01 00:00:00+00') to ('2020-01-02 00:00:00+00')`);

@@ -50,6 +50,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     ...config,
     max: options.connectionsMax,
     connectionTimeoutMillis: 10_000,
+    keepAlive: true,
     idleTimeoutMillis: 60_000,
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it before the first use of the connection
     onConnect: (client) => client.query(SESSION_SETTINGS).then(() => undefined),

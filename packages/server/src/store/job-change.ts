@@ -131,7 +131,7 @@ export function jobHoldingKey(
   return tx.query(sql`select id from baton.job where unique_key = ${uniqueKey}`);
 }
 
-/** Locks dead jobs whose unique key no live job holds, oldest first. */
+/** Locks dead jobs whose unique key no live job holds, the oldest of each key, oldest first. */
 export function deadLockMany(
   tx: Db,
   filter: JobFilter,
@@ -142,6 +142,8 @@ export function deadLockMany(
       from baton.job_dead as job
      where ${filterConditions(filter)}
        and not exists (select from baton.job as live where live.unique_key = job.unique_key)
+       and not exists (select from baton.job_dead as older
+                        where older.unique_key = job.unique_key and older.id < job.id)
      order by id
      limit ${limit}
        for update skip locked`);

@@ -96,7 +96,7 @@ export function jobInsert(
              case when state = 'running' then baton.clock() end,
              case when state = 'scheduled' then run_at end,
              case when state <> 'running'
-                  then coalesce(run_at, baton.clock()) + (extra->>'queueTimeoutMs')::bigint * interval '1 ms' end,
+                  then greatest(run_at, baton.clock()) + (extra->>'queueTimeoutMs')::bigint * interval '1 ms' end,
              baton.clock() + (extra->>'deadlineMs')::bigint * interval '1 ms',
              extra->>'inputContentType',
              extra->>'uniqueKey',
@@ -122,16 +122,14 @@ export function jobInsert(
 export interface PresentJob {
   readonly id: string;
   readonly state: JobState;
-  readonly worker_id: number | null;
-  readonly attempt: number;
 }
 
-/** Of these ids, the live jobs that exist. */
+/** Of these ids, the jobs that exist, live or finished. */
 export function jobPresent(db: Db, ids: readonly string[]): Promise<readonly PresentJob[]> {
   return db.query<PresentJob>(sql`
-    select id, state, worker_id, attempt from baton.job where id = any(${ids}::uuid[])
+    select id, state from baton.job where id = any(${ids}::uuid[])
     union all
-    select id, state, worker_id, attempt from baton.job_finished where id = any(${ids}::uuid[])`);
+    select id, state from baton.job_finished where id = any(${ids}::uuid[])`);
 }
 
 /** The live jobs that hold these unique keys. */
@@ -195,6 +193,17 @@ export function idempotencyHeld(
     select key, fingerprint, job_id
       from baton.idempotency
      where namespace_id = ${namespaceId} and key = any(${keys}::text[])`);
+}
+
+/** Gives up claims whose jobs were not accepted after all. */
+export async function idempotencyRelease(
+  tx: Db,
+  namespaceId: number,
+  jobIds: readonly string[],
+): Promise<void> {
+  await tx.query(sql`
+    delete from baton.idempotency
+     where namespace_id = ${namespaceId} and job_id = any(${jobIds}::uuid[])`);
 }
 
 /** Forgets keys that expired. @returns how many of at most `limit` */

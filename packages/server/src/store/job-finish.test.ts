@@ -144,6 +144,18 @@ describe("the end of an attempt", () => {
     assert.equal((await jobGet(db, job.id))?.state, "scheduled");
   });
 
+  it("is not followed by another one when somebody asked to cancel meanwhile", async () => {
+    const job = await aRunningJob(db, laneId, workerId);
+    await db.query(
+      sql`update baton.job set cancel_requested_at = baton.clock() where id = ${job.id}`,
+    );
+
+    const [row] = await reschedule(job, 60_000);
+
+    assert.deepEqual([row?.is_stale, row?.is_cancelled], [false, true]);
+    assert.equal((await jobGet(db, job.id))?.state, "running");
+  });
+
   it("happens once: a repeat matches nothing, but stands in the books", async () => {
     const [done, retried] = [
       await aRunningJob(db, laneId, workerId),

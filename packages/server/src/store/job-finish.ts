@@ -143,11 +143,14 @@ export function jobFinish(
 export interface RescheduleResult extends AttemptKey {
   /** True when the fence matched nothing. */
   readonly is_stale: boolean;
+  /** True when the job was left as it is because somebody asked to cancel it. */
+  readonly is_cancelled: boolean;
   readonly lane_id: number | null;
 }
 
 /**
- * Ends attempts whose jobs will be tried again, and keeps the attempts.
+ * Ends attempts whose jobs will be tried again, and keeps the attempts. Jobs that somebody asked to cancel meanwhile are
+ * left alone.
  *
  * @returns every attempt given, with its lane when the job was moved
  */
@@ -170,7 +173,7 @@ export function jobReschedule(
     ),
     -- The old row, read under its lock: RETURNING of an update shows only the new one before PostgreSQL 18.
     held as (
-      select job.id, job.attempt, job.worker_id, job.leased_at, job.lane_id
+      select job.id, job.attempt, job.worker_id, job.leased_at, job.lane_id, job.cancel_requested_at
         from baton.job
         join ended on job.id = ended.id and job.attempt = ended.attempt
        where job.state = 'running'
@@ -192,8 +195,10 @@ export function jobReschedule(
         from moved
        group by state
     )
-    select ended.id, ended.attempt, moved.id is null as is_stale, moved.lane_id
+    select ended.id, ended.attempt, moved.lane_id,
+           held.id is null as is_stale, held.id is not null and moved.id is null as is_cancelled
       from ended
+      left join held using (id)
       left join moved using (id)`);
 }
 
@@ -207,6 +212,7 @@ const moveBack: Statement = sql`
         from ended
         join held using (id)
        where job.id = held.id
+         and held.cancel_requested_at is null
       returning job.id, job.state, job.lane_id, job.attempt`;
 
 export interface RecordedAttempt extends AttemptKey {

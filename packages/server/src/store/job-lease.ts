@@ -31,13 +31,15 @@ export interface LeasedJob {
   /** Milliseconds from now. */
   readonly deadline_in_ms: number | null;
   readonly is_cancel_requested: boolean;
+  readonly leased_ago_ms: number;
 }
 
 const leasedColumns = sql`
     job.id, job.attempt, job.worker_id, job.lane_id, job.input, job.input_content_type, job.priority, job.max_attempts,
     job.failure_count, job.lost_count, job.created_at, job.tags, job.options,
     (extract(epoch from job.finish_by - baton.clock()) * 1000)::float8 as deadline_in_ms,
-    job.cancel_requested_at is not null as is_cancel_requested`;
+    job.cancel_requested_at is not null as is_cancel_requested,
+    (extract(epoch from baton.clock() - job.leased_at) * 1000)::float8 as leased_ago_ms`;
 
 /**
  * Leases ready jobs, highest priority first, then in queue order, one for each entry of `workerIds`.

@@ -149,6 +149,28 @@ export async function workerDetach(
      where id = ${id} and connection = ${connection} and detached_at is null and gone_at is null`);
 }
 
+/** Books out workers of a server, or of servers that stopped, that are none of those present. */
+export async function workerDetachAbsent(
+  db: Db,
+  serverId: number,
+  presentIds: readonly number[],
+  attachingMs: number,
+): Promise<void> {
+  await db.query(
+    sql`
+    update baton.worker
+       set detached_at = baton.clock()
+      from baton.server
+     where server.id = worker.server_id
+       and worker.gone_at is null
+       and worker.detached_at is null
+       and worker.connected_at < baton.clock() - ${attachingMs}::integer * interval '1 ms'
+       and (server.stopped_at is not null
+            or (server.id = ${serverId} and worker.id <> all(${presentIds}::bigint[])))`,
+    "worker_detach_absent",
+  );
+}
+
 export async function workerDrain(db: Db, workerId: number): Promise<void> {
   await db.query(sql`update baton.worker set is_draining = true where id = ${workerId}`);
 }
