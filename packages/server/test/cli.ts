@@ -1,5 +1,6 @@
 /** The `baton` command as a child process, as a shell would run it. */
 import { spawn, type ChildProcess } from "node:child_process";
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -56,18 +57,17 @@ export function startCli(
     child.kill("SIGKILL");
     await gone;
   });
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(options.input ?? "");
+  const { stdin, stdout, stderr } = child;
+  assert(stdin !== null && stdout !== null && stderr !== null);
+  stdin.on("error", () => undefined);
+  stdin.end(options.input ?? "");
   const output = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
-      output[name] += text;
-    });
-  }
+  stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
+  stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
   const ended = once(child, "close").then(() => ({ exitCode: child.exitCode, ...output }));
   const lines: string[] = [];
   const waiting = new Set<(line: string) => void>();
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [stdout, stderr]) {
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
       for (const hear of waiting) hear(line);
@@ -84,8 +84,10 @@ export function startCli(
         if (pattern.test(line)) found.resolve(line);
       };
       waiting.add(hear);
-      void ended.then(({ exitCode, stdout, stderr }) =>
-        found.reject(new Error(`ended with ${exitCode} before ${pattern}:\n${stdout}${stderr}`)),
+      void ended.then((end) =>
+        found.reject(
+          new Error(`ended with ${end.exitCode} before ${pattern}:\n${end.stdout}${end.stderr}`),
+        ),
       );
       return found.promise.finally(() => waiting.delete(hear));
     },
@@ -126,7 +128,10 @@ export async function aServer(t: Cleanup): Promise<TestServer> {
 function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(BATON_(?!TEST_)|DATABASE_URL$|npm_|NO_COLOR$|FORCE_COLOR$|NODE_TEST_CONTEXT$)/.test(name),
+      ([name]) =>
+        !/^(BATON_(?!TEST_)|DATABASE_URL$|npm_|NO_COLOR$|FORCE_COLOR$|NODE_TEST_CONTEXT$)/.test(
+          name,
+        ),
     ),
   );
 }

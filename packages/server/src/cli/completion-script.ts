@@ -187,7 +187,8 @@ function __baton_at_exactly
 end`;
 
 function fishCondition(node: Node): string {
-  const test = node.children.length > 0 || node.choices.length > 0 ? "__baton_at_exactly" : "__baton_at";
+  const test =
+    node.children.length > 0 || node.choices.length > 0 ? "__baton_at_exactly" : "__baton_at";
   return fishQuote(`${test} ${node.path}`.trim());
 }
 

@@ -55,7 +55,9 @@ describe("failureText", () => {
   it("shows no more items than people read", () => {
     const items = Array.from({ length: 50 }, (_, index) => ({ index, code: "c", message: "m" }));
 
-    const lines = failureText(describeFailure(new BatonError("bulk_rejected", "refused", { items }))).split("\n");
+    const lines = failureText(
+      describeFailure(new BatonError("bulk_rejected", "refused", { items })),
+    ).split("\n");
 
     assert.equal(lines.at(-1), "  … and 30 more");
   });

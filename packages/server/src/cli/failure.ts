@@ -46,7 +46,8 @@ export function describeFailure(error: unknown): Failure {
     return { ...failure("invalid_usage", message), exitCode: EXIT.usage };
   }
   const coded = codedError(error);
-  if (coded !== undefined) return { ...failure(coded.code, coded.message, coded.details), ...coded };
+  if (coded !== undefined)
+    return { ...failure(coded.code, coded.message, coded.details), ...coded };
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return { ...failure("internal", message), stack };
@@ -104,7 +105,12 @@ function codedError(error: unknown): CodedError | undefined {
     "details" in error && typeof error.details === "object" && error.details !== null
       ? { ...error.details }
       : {};
-  return { code: error.code, message: error.message, details, exitCode: endOf(error.code, details) };
+  return {
+    code: error.code,
+    message: error.message,
+    details,
+    exitCode: endOf(error.code, details),
+  };
 }
 
 function endOf(code: string, details: Readonly<Record<string, unknown>>): ExitCode {

@@ -33,7 +33,9 @@ export async function* readChunks(path: string): AsyncGenerator<Buffer, void, un
 }
 
 /** Checks that there is a regular file or a pipe. @throws CliError file_unreadable */
-export async function requireFile(path: string): Promise<{ readonly size: number; readonly isRegular: boolean }> {
+export async function requireFile(
+  path: string,
+): Promise<{ readonly size: number; readonly isRegular: boolean }> {
   const found = await stat(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
@@ -87,5 +89,10 @@ function unreadable(path: string, cause: unknown): Error {
         : cause instanceof Error
           ? cause.message
           : String(cause);
-  return new CliError("file_unreadable", `The file ${path} cannot be read: ${why}.`, { path }, { cause });
+  return new CliError(
+    "file_unreadable",
+    `The file ${path} cannot be read: ${why}.`,
+    { path },
+    { cause },
+  );
 }

@@ -50,7 +50,10 @@ describe("readJobLines", () => {
   it("takes from the command line what a line leaves out", async () => {
     const defaults = { task: "echo", options: { queue: "bulk", delayMs: 5_000 } };
 
-    const [plain, own] = await read('{"input":1}\n{"task":"x","runAt":"2026-11-22T14:00:00Z"}', defaults);
+    const [plain, own] = await read(
+      '{"input":1}\n{"task":"x","runAt":"2026-11-22T14:00:00Z"}',
+      defaults,
+    );
 
     assert.equal(plain?.request.task, "echo");
     assert.equal(plain?.request.options?.delayMs, 5_000);
@@ -76,7 +79,11 @@ describe("readJobLines", () => {
   const bad: readonly (readonly [string, string, RegExp])[] = [
     ["no JSON", '{"task":"a"}\n{oops}', /^line 2 is not JSON: unexpected "o" at column 2$/],
     ["no object", "[1]", /^Line 1 is no job: .*object/],
-    ["no task", '{"input":1}', /^Line 1 is no job: task: expected the name of a task, received none\.$/],
+    [
+      "no task",
+      '{"input":1}',
+      /^Line 1 is no job: task: expected the name of a task, received none\.$/,
+    ],
     ["an unknown member", '{"task":"a","delay":5}', /^Line 1 is no job: .*"delay"/],
     ["a wrong type", '{"task":"a","priority":"high"}', /^Line 1 is no job: priority: .*expected/],
     ["a negative delay", '{"task":"a","delayMs":-5}', /^Line 1 is no job: delayMs: .*>=0/],
@@ -85,8 +92,16 @@ describe("readJobLines", () => {
       '{"task":"a","runAt":"*/5 * * * *"}',
       /^Line 1 is no job: runAt: expected a date and time .*looks like a cron expression/,
     ],
-    ["a wrong strategy", '{"task":"a","retry":{"strategy":"never"}}', /^Line 1 is no job: retry\.strategy: /],
-    ["bytes that are not base64", '{"task":"a","input":"?","inputContentType":"a/b"}', /^Line 1 .*expected base64/],
+    [
+      "a wrong strategy",
+      '{"task":"a","retry":{"strategy":"never"}}',
+      /^Line 1 is no job: retry\.strategy: /,
+    ],
+    [
+      "bytes that are not base64",
+      '{"task":"a","input":"?","inputContentType":"a/b"}',
+      /^Line 1 .*expected base64/,
+    ],
   ];
   for (const [what, text, message] of bad) {
     it(`names the line of ${what}`, async () => {

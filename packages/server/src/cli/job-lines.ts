@@ -103,7 +103,10 @@ function inputOf(line: number, input: unknown, contentType: string | undefined):
   if (contentType === undefined || contentType === "application/json") return input;
   const isBase64 = z.base64().safeParse(input);
   if (isBase64.success) return Buffer.from(isBase64.data, "base64");
-  throw wrongLine(line, `input: expected base64, because inputContentType is ${shown(contentType)}`);
+  throw wrongLine(
+    line,
+    `input: expected base64, because inputContentType is ${shown(contentType)}`,
+  );
 }
 
 function wrongLine(line: number, problem: string): CliError {
@@ -115,7 +118,12 @@ function withLine<Value>(line: number, read: () => Value): Value {
     return read();
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
-    throw new CliError(error.code, error.message, { ...error.details, line }, { cause: error.cause });
+    throw new CliError(
+      error.code,
+      error.message,
+      { ...error.details, line },
+      { cause: error.cause },
+    );
   }
 }
 

@@ -43,7 +43,9 @@ export function withJobOptions(command: Command): Command {
       "--priority <n>",
       `${-PRIORITY_MAX} to ${PRIORITY_MAX}, higher first (default: 0)`,
     ).argParser(parseInteger(-PRIORITY_MAX, PRIORITY_MAX)),
-    durationOption("--delay-ms <duration>", "start no earlier than this from now").conflicts("runAt"),
+    durationOption("--delay-ms <duration>", "start no earlier than this from now").conflicts(
+      "runAt",
+    ),
     new Option(
       "--run-at <instant>",
       "start no earlier than this, for example 2026-11-22T14:00:00Z",
@@ -52,15 +54,29 @@ export function withJobOptions(command: Command): Command {
       "--max-attempts <n>",
       `failed attempts until the job is dead, 1 to ${MAX_ATTEMPTS_MAX} (default: the task's, or 3)`,
     ).argParser(parseInteger(1, MAX_ATTEMPTS_MAX)),
-    new Option("--retry-strategy <name>", "how the pause between attempts grows").choices(STRATEGIES),
+    new Option("--retry-strategy <name>", "how the pause between attempts grows").choices(
+      STRATEGIES,
+    ),
     durationOption("--retry-base-ms <duration>", "first pause between attempts (default: 1s)"),
     durationOption("--retry-max-ms <duration>", "longest pause between attempts (default: 1h)"),
     new Option("--retry-jitter <name>", "full: pause at random up to its length").choices(JITTERS),
-    durationOption("--attempt-timeout-ms <duration>", "one attempt may take so long; 0: no limit (default: 1h)"),
-    durationOption("--queue-timeout-ms <duration>", "the first attempt must start within so long after the job is due"),
+    durationOption(
+      "--attempt-timeout-ms <duration>",
+      "one attempt may take so long; 0: no limit (default: 1h)",
+    ),
+    durationOption(
+      "--queue-timeout-ms <duration>",
+      "the first attempt must start within so long after the job is due",
+    ),
     durationOption("--deadline-ms <duration>", "the job must end within so long, retries included"),
-    durationOption("--heartbeat-timeout-ms <duration>", "the handler must report at least so often"),
-    durationOption("--cancel-grace-ms <duration>", "how long a handler may take to stop (default: 10s)"),
+    durationOption(
+      "--heartbeat-timeout-ms <duration>",
+      "the handler must report at least so often",
+    ),
+    durationOption(
+      "--cancel-grace-ms <duration>",
+      "how long a handler may take to stop (default: 10s)",
+    ),
     new Option("--tags <tags>", "up to 16 tags, separated by commas").argParser(parseList),
     new Option("--idempotency-key <key>", "the same key with the same job returns the first one"),
     new Option("--unique-key <key>", "at most one unfinished job holds it"),

@@ -138,7 +138,9 @@ function instantText(instant: Date | undefined): string | undefined {
 }
 
 function tookText(job: Job): string {
-  return job.state === "running" ? spanText(job.startedAt, new Date()) : spanText(job.startedAt, job.finishedAt);
+  return job.state === "running"
+    ? spanText(job.startedAt, new Date())
+    : spanText(job.startedAt, job.finishedAt);
 }
 
 function spanText(from: Date | undefined, to: Date | undefined): string {
@@ -169,7 +171,8 @@ function payloadText(value: unknown): string | undefined {
 }
 
 function percentOf(progress: unknown): number | undefined {
-  if (typeof progress !== "object" || progress === null || !("percent" in progress)) return undefined;
+  if (typeof progress !== "object" || progress === null || !("percent" in progress))
+    return undefined;
   const { percent } = progress;
   return typeof percent === "number" && percent >= 0 && percent <= 100 ? percent : undefined;
 }

@@ -12,6 +12,8 @@ declare global {
   }
 }
 
+/** Servers take 200. */
+const DEPTH_MAX = 1_000;
 // 16 digits and more may not fit a double; an exponent of three digits may overflow it.
 const LOSSY_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
 
@@ -22,13 +24,18 @@ const LOSSY_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
  * @throws CliError malformed_json with `details.position`, `line` and `column`
  */
 export function parseJsonText(text: string, what: string): unknown {
+  if (isDeep(text)) {
+    const message = `${what} is nested more than ${DEPTH_MAX} levels deep, far beyond what servers take`;
+    throw new CliError("malformed_json", message);
+  }
   try {
     const value: unknown = JSON.parse(text);
     return LOSSY_NUMBER.test(text) ? exactValue(text) : value;
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw tooDeep(what, error);
+    if (!(error instanceof SyntaxError)) throw error;
     const fault = jsonFault(text);
-    const place = fault.line === 1 ? `column ${fault.column}` : `line ${fault.line}, column ${fault.column}`;
+    const place =
+      fault.line === 1 ? `column ${fault.column}` : `line ${fault.line}, column ${fault.column}`;
     throw new CliError(
       "malformed_json",
       `${what} is not JSON: unexpected ${fault.received} at ${place}`,
@@ -46,8 +53,23 @@ function exactValue(text: string): unknown {
   );
 }
 
-function tooDeep(what: string, cause: unknown): CliError {
-  return new CliError("malformed_json", `${what} is nested too deeply to be read`, {}, { cause });
+/** Counts brackets outside of strings. Readers and writers of JSON are recursive and fail somewhere above. */
+function isDeep(text: string): boolean {
+  if (text.length <= DEPTH_MAX) return false;
+  let depth = 0;
+  let isString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (isString) {
+      if (character === "\\") at += 1;
+      else if (character === '"') isString = false;
+    } else if (character === '"') isString = true;
+    else if (character === "[" || character === "{") {
+      depth += 1;
+      if (depth > DEPTH_MAX) return true;
+    } else if (character === "]" || character === "}") depth -= 1;
+  }
+  return false;
 }
 
 export interface JsonFault {

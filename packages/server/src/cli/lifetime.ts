@@ -43,8 +43,7 @@ export function openLifetime(onHard: () => void): Lifetime {
     controller.abort(reason);
     requested.resolve(reason);
   };
-  const onSignal = (signal: NodeJS.Signals) =>
-    request(signal === "SIGINT" ? "Ctrl-C" : signal);
+  const onSignal = (signal: NodeJS.Signals) => request(signal === "SIGINT" ? "Ctrl-C" : signal);
   for (const signal of SIGNALS) process.on(signal, onSignal);
   const stopWaiting = onParentExit(() => {
     // Never a second request: who stops the parent has asked before.

@@ -7,9 +7,20 @@ const TIME = new Date(2026, 10, 22, 14, 5, 6, 7).getTime();
 
 describe("logText", () => {
   it("shows time, level, message and fields, and hides what nobody reads", () => {
-    const entry = { level: 30, time: TIME, pid: 1, hostname: "h", httpPort: 8080, to: "a b", msg: "ready" };
+    const entry = {
+      level: 30,
+      time: TIME,
+      pid: 1,
+      hostname: "h",
+      httpPort: 8080,
+      to: "a b",
+      msg: "ready",
+    };
 
-    assert.equal(logText(JSON.stringify(entry)), '14:05:06.007  info   ready  httpPort=8080 to="a b"');
+    assert.equal(
+      logText(JSON.stringify(entry)),
+      '14:05:06.007  info   ready  httpPort=8080 to="a b"',
+    );
   });
 
   it("shows the message of an error that is no fault", () => {
@@ -37,7 +48,7 @@ describe("logText", () => {
 
     assert.equal(
       logText(JSON.stringify(entry)),
-      '14:05:06.007  info   \\x1b[2Jgone  name=\\x1b]0;x',
+      "14:05:06.007  info   \\x1b[2Jgone  name=\\x1b]0;x",
     );
   });
 

@@ -5,7 +5,14 @@ import { paint, printable, printableLines, type Style } from "./terminal.ts";
 import { clockText } from "./time-text.ts";
 
 /** Fields that every line has and nobody reads. */
-const FIELDS_HIDDEN: ReadonlySet<string> = new Set(["level", "time", "pid", "hostname", "msg", "err"]);
+const FIELDS_HIDDEN: ReadonlySet<string> = new Set([
+  "level",
+  "time",
+  "pid",
+  "hostname",
+  "msg",
+  "err",
+]);
 const STACK_LINES_MAX = 8;
 const LEVEL_CHARACTERS = 5;
 
@@ -20,8 +27,18 @@ const STYLE_OF_LEVEL: Readonly<Record<string, Style>> = {
 
 /** A logger that writes to standard output, in the form that its reader wants. */
 export function createLogger(level: string): Logger {
-  if (!process.stdout.isTTY) return pino({ level });
-  return pino({ level }, { write: (line) => void process.stdout.write(`${logText(line)}\n`) });
+  const options = { level, serializers: { err: errorFields } };
+  if (!process.stdout.isTTY) return pino(options);
+  return pino(options, { write: (line) => void process.stdout.write(`${logText(line)}\n`) });
+}
+
+/** What matters of an error. Those of drivers carry whole connections, with everything that is in them. */
+function errorFields(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack } = error;
+  const code = "code" in error ? error.code : undefined;
+  const cause = error.cause === undefined ? undefined : errorFields(error.cause);
+  return { type: name, message, code, stack, cause };
 }
 
 /** A line of pino's JSON for people: time, level, message, then the fields. */

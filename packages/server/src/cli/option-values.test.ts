@@ -14,7 +14,15 @@ import {
 } from "./option-values.ts";
 
 describe("parseDuration", () => {
-  const durations = { "0": 0, "1500": 1_500, "1.5s": 1_500, "250ms": 250, "2m": 120_000, "3h": 10_800_000, "1d": 86_400_000 };
+  const durations = {
+    "0": 0,
+    "1500": 1_500,
+    "1.5s": 1_500,
+    "250ms": 250,
+    "2m": 120_000,
+    "3h": 10_800_000,
+    "1d": 86_400_000,
+  };
   for (const [text, ms] of Object.entries(durations)) {
     it(`reads ${text}`, () => {
       assert.equal(parseDuration(text), ms);
@@ -43,7 +51,11 @@ describe("parseDuration", () => {
 
 describe("parseInstant", () => {
   it("reads what an instant says of itself", () => {
-    const anyInstant = fc.date({ min: new Date(0), max: new Date("2200-01-01"), noInvalidDate: true });
+    const anyInstant = fc.date({
+      min: new Date(0),
+      max: new Date("2200-01-01"),
+      noInvalidDate: true,
+    });
     fc.assert(
       fc.property(anyInstant, (instant) => {
         assert.deepEqual(parseInstant(instant.toISOString()), instant);
@@ -52,10 +64,7 @@ describe("parseInstant", () => {
   });
 
   it("reads an offset", () => {
-    assert.deepEqual(
-      parseInstant("2026-11-22T15:00:00+01:00"),
-      new Date("2026-11-22T14:00:00Z"),
-    );
+    assert.deepEqual(parseInstant("2026-11-22T15:00:00+01:00"), new Date("2026-11-22T14:00:00Z"));
   });
 
   const bad: readonly (readonly [string, RegExp])[] = [

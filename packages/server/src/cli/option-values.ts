@@ -59,7 +59,10 @@ export function parseInteger(least: number, most: number): (text: string) => num
 }
 
 /** One more value of an option that can be given several times. */
-export function parseOneMore(text: string, before: readonly string[] | undefined): readonly string[] {
+export function parseOneMore(
+  text: string,
+  before: readonly string[] | undefined,
+): readonly string[] {
   return [...(before ?? []), text];
 }
 

@@ -54,7 +54,9 @@ function countProgress({ label, unit }: ProgressOptions): Progress {
     update: (done) => {
       if (performance.now() - drawnAtMs < REDRAW_MS) return;
       drawnAtMs = performance.now();
-      process.stderr.write(`\r\u001b[K${label} ${done} ${unit}  ${rateText(done, startedAtMs, unit)}`);
+      process.stderr.write(
+        `\r\u001b[K${label} ${done} ${unit}  ${rateText(done, startedAtMs, unit)}`,
+      );
     },
     end: () => void process.stderr.write("\r\u001b[K"),
   };
@@ -68,7 +70,9 @@ function lineProgress({ label, unit, total }: ProgressOptions): Progress {
       if (performance.now() - toldAtMs < LINE_EVERY_MS) return;
       toldAtMs = performance.now();
       const of = total === undefined ? "" : ` of ${total}`;
-      process.stderr.write(`${label}: ${done}${of} ${unit}, ${rateText(done, startedAtMs, unit)}\n`);
+      process.stderr.write(
+        `${label}: ${done}${of} ${unit}, ${rateText(done, startedAtMs, unit)}\n`,
+      );
     },
     end: () => undefined,
   };

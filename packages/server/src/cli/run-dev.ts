@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { startServer, type RunningServer } from "../main.ts";
 import { VERSION } from "../version.ts";
+import { explainingDatabaseErrors } from "./database-error.ts";
 import { openSteps, welcomeText, type Steps } from "./dev-screen.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { openLifetime } from "./lifetime.ts";
@@ -51,7 +52,10 @@ export async function runDev(options: RunDevOptions): Promise<ExitCode> {
   running.worker = worker;
   const end = Promise.race([
     lifetime.stopRequested.then((reason) => ({ reason, exitCode: EXIT.ok })),
-    server.failed.then((error) => ({ reason: `${error.message} (${error.code})`, exitCode: EXIT.failed })),
+    server.failed.then((error) => ({
+      reason: `${error.message} (${error.code})`,
+      exitCode: EXIT.failed,
+    })),
     worker.failed.then((how) => ({ reason: `the worker ended ${how}`, exitCode: EXIT.failed })),
   ]);
   await Promise.race([ready, end]);
@@ -59,7 +63,9 @@ export async function runDev(options: RunDevOptions): Promise<ExitCode> {
   if (!lifetime.stopping.aborted) {
     const startMs = performance.now() - startedAtMs;
     const filesDirectory = filesDirectoryOf();
-    process.stderr.write(welcomeText({ ...config, ...server, version: VERSION, filesDirectory, startMs }));
+    process.stderr.write(
+      welcomeText({ ...config, ...server, version: VERSION, filesDirectory, startMs }),
+    );
   }
   const { reason, exitCode } = await end;
   note(exitCode === EXIT.ok ? `\nStopping: ${reason}.` : `\nBaton cannot go on: ${reason}`);
@@ -72,7 +78,9 @@ export async function runDev(options: RunDevOptions): Promise<ExitCode> {
 async function startQuietly(config: Config, logger: Logger, steps: Steps): Promise<RunningServer> {
   if (process.stdout.isTTY && config.logLevel === "info") logger.level = "warn";
   try {
-    return await startServer({ config, logger, onStep: (step) => steps.begin(step) });
+    return await explainingDatabaseErrors(() =>
+      startServer({ config, logger, onStep: (step) => steps.begin(step) }),
+    );
   } finally {
     steps.end();
     logger.level = config.logLevel;
@@ -129,7 +137,9 @@ async function stopAll(worker: SupervisedWorker, server: RunningServer): Promise
   const steps = openSteps();
   steps.begin("stopping the worker");
   if (!(await worker.stop(DRAIN_MS_MAX))) {
-    note(`\nThe worker did not finish its jobs within ${DRAIN_MS_MAX / 1_000} s: they start again next time.`);
+    note(
+      `\nThe worker did not finish its jobs within ${DRAIN_MS_MAX / 1_000} s: they start again next time.`,
+    );
   }
   const stopped = await stopServer(server, (step) => steps.begin(step));
   steps.end();

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { startServer, type RunningServer } from "../main.ts";
 import { runningPostmaster } from "../postgres/postmaster.ts";
+import { explainingDatabaseErrors } from "./database-error.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { endsWithin, openLifetime } from "./lifetime.ts";
 
@@ -24,7 +25,9 @@ export async function runServer(config: Config, logger: Logger): Promise<ExitCod
     logger.warn("stopping hard");
     void endHard(running.server?.dataDirectory);
   });
-  const server = await startServer({ config, logger, onStep: (step) => logger.debug(step) });
+  const server = await explainingDatabaseErrors(() =>
+    startServer({ config, logger, onStep: (step) => logger.debug(step) }),
+  );
   running.server = server;
   const { httpPort, grpcPort } = server;
   // Who started this process by fork() learns the ports, which may have been chosen by the system.

@@ -109,7 +109,8 @@ async function drain(
 ): Promise<void> {
   logger.info({ reason }, "finishing running jobs");
   const drained = worker.drain();
-  const timeoutMs = options.drainTimeoutMs ?? (reason === PARENT_GONE ? ORPHAN_DRAIN_MS_MAX : undefined);
+  const timeoutMs =
+    options.drainTimeoutMs ?? (reason === PARENT_GONE ? ORPHAN_DRAIN_MS_MAX : undefined);
   if (timeoutMs === undefined || (await endsWithin(timeoutMs, drained))) return;
   logger.warn({ timeoutMs }, "running jobs were not finished in time; they start elsewhere");
   await worker.stop();

@@ -11,7 +11,9 @@ export function withSettingOptions(command: Command): Command {
   for (const { name, description, defaultText } of settingDocs()) {
     const fallback = defaultText === "" ? "" : ` (default: ${defaultText})`;
     const option = new Option(`${flagOf(name)} <${valueOf(name)}>`, `${description}${fallback}`);
-    command.addOption(option.helpGroup("Settings, each also by its environment variable (BATON_…, DATABASE_URL):"));
+    command.addOption(
+      option.helpGroup("Settings, each also by its environment variable (BATON_…, DATABASE_URL):"),
+    );
   }
   return command;
 }
@@ -39,7 +41,10 @@ export function settingsGiven(flags: SettingFlags): Readonly<Record<string, stri
 }
 
 function flagOf(name: string): string {
-  return `--${name.replace(/^BATON_/, "").toLowerCase().replaceAll("_", "-")}`;
+  return `--${name
+    .replace(/^BATON_/, "")
+    .toLowerCase()
+    .replaceAll("_", "-")}`;
 }
 
 /** What to call the value in the help. */

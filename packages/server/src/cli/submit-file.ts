@@ -141,7 +141,9 @@ function itemsOf(
   return known.flatMap((item) => {
     if (typeof item !== "object" || item === null || !("index" in item)) return [];
     const { index, code, message }: Partial<Record<string, unknown>> = { ...item };
-    return typeof index === "number" ? [{ index, code: String(code), message: String(message) }] : [];
+    return typeof index === "number"
+      ? [{ index, code: String(code), message: String(message) }]
+      : [];
   });
 }
 
@@ -151,11 +153,11 @@ function withAcceptedCount(error: unknown, lines: LineNumbers): unknown {
   const index = error.details["index"];
   const line = typeof index === "number" ? lines.of(index) : undefined;
   const accepted = error.details["acceptedCount"];
-  const told = typeof accepted === "number" ? ` ${accepted} jobs were accepted.` : "";
+  const told = typeof accepted === "number" ? `; ${accepted} jobs were accepted` : "";
   const place = line === undefined ? "" : `Line ${line}: `;
   return new CliError(
     error.code,
-    `${place}${error.message}${told}`,
+    `${place}${error.message.replace(/\.$/, "")}${told}`,
     { ...error.details, ...(line !== undefined && { line }) },
     { cause: error },
   );

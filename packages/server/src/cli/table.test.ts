@@ -6,7 +6,11 @@ import { sheetText, tableText } from "./table.ts";
 describe("tableText", () => {
   const columns = [
     { head: "NAME", cell: ({ name }: { readonly name: string }) => name },
-    { head: "N", cell: ({ name }: { readonly name: string }) => String(name.length), align: "right" },
+    {
+      head: "N",
+      cell: ({ name }: { readonly name: string }) => String(name.length),
+      align: "right",
+    },
     { head: "END", cell: () => "x" },
   ] as const;
 
@@ -15,11 +19,9 @@ describe("tableText", () => {
 
     assert.equal(
       tableText(columns, [{ name: "a" }, { name: long }]),
-      [
-        `NAME${" ".repeat(196)}    N  END`,
-        `a${" ".repeat(199)}    1  x`,
-        `${long}  200  x`,
-      ].join("\n"),
+      [`NAME${" ".repeat(196)}    N  END`, `a${" ".repeat(199)}    1  x`, `${long}  200  x`].join(
+        "\n",
+      ),
     );
   });
 

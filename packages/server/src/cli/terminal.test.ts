@@ -10,7 +10,9 @@ const DANGEROUS = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 describe("printable", () => {
   it("leaves nothing that steers a terminal", () => {
-    const anyText = fc.string({ unit: fc.oneof(fc.string({ unit: "binary", maxLength: 1 }), fc.constant("\u001b")) });
+    const anyText = fc.string({
+      unit: fc.oneof(fc.string({ unit: "binary", maxLength: 1 }), fc.constant("\u001b")),
+    });
     fc.assert(fc.property(anyText, (text) => !DANGEROUS.test(printable(text))));
   });
 

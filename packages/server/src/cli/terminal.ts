@@ -4,7 +4,11 @@ import { styleText } from "node:util";
 export type Style = Parameters<typeof styleText>[0];
 
 /** Colours a text, unless the stream is no terminal or NO_COLOR is set. */
-export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+export function paint(
+  style: Style,
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
   return styleText(style, text, { stream });
 }
 
@@ -15,7 +19,8 @@ export function columnsOf(stream: NodeJS.WriteStream): number | undefined {
 
 // Control characters steer terminals, and bidirectional ones make text look like other text.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-const UNSAFE_BUT_LINES = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const UNSAFE_BUT_LINES =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text from a job, a worker or a file on one line: what could steer the terminal becomes visible. */
 export function printable(text: string): string {

@@ -2,7 +2,12 @@ import { Command } from "commander";
 
 import { parseOneMore } from "../option-values.ts";
 import { runDev } from "../run-dev.ts";
-import { configOf, settingsGiven, withSettingOptions, type SettingFlags } from "../setting-options.ts";
+import {
+  configOf,
+  settingsGiven,
+  withSettingOptions,
+  type SettingFlags,
+} from "../setting-options.ts";
 
 interface Flags {
   readonly tasks?: readonly string[];
@@ -12,7 +17,9 @@ interface Flags {
 /** `baton dev` */
 export function createCommand(): Command {
   const command = new Command("dev")
-    .description("Runs everything on this machine until Ctrl-C: a server, and one worker with the built-in tasks.")
+    .description(
+      "Runs everything on this machine until Ctrl-C: a server, and one worker with the built-in tasks.",
+    )
     .option(
       "--tasks <file>",
       "a module with tasks of your own for the worker; may be given several times",

@@ -30,7 +30,9 @@ type RedriveFlags = ClientFlags & FilterFlags & ManyFlags;
 
 function redriveCommand(): Command {
   const command = new Command("redrive")
-    .description("Puts a dead job, or all that match a filter, back to its queue with fresh attempts.")
+    .description(
+      "Puts a dead job, or all that match a filter, back to its queue with fresh attempts.",
+    )
     .argument("[job]", "id of the job");
   withClientOptions(withManyOptions(withFilterOptions(command, [])));
   return command.action(async (id: string | undefined, flags: RedriveFlags) => {

@@ -35,7 +35,12 @@ export function createCommand(): Command {
 /** Adds `--limit`, `--cursor`, `--all` and `--payloads`. */
 export function withPageOptions(command: Command): Command {
   return command
-    .option("--limit <n>", `most jobs to show, 1 to ${PAGE_JOBS_MAX}`, parseInteger(1, PAGE_JOBS_MAX), LIMIT_DEFAULT)
+    .option(
+      "--limit <n>",
+      `most jobs to show, 1 to ${PAGE_JOBS_MAX}`,
+      parseInteger(1, PAGE_JOBS_MAX),
+      LIMIT_DEFAULT,
+    )
     .option("--cursor <cursor>", "go on where an earlier list ended")
     .option("--all", "show all jobs; with --json a line for each")
     .option("--payloads", "with --json: inputs and results too");

@@ -27,7 +27,9 @@ export function createCommand(): Command {
       .option("--attempt <n>", "only this attempt", parseInteger(1, ATTEMPT_MAX)),
   ).action(async (id: string, flags: Flags) => {
     await useClient(flags, async (client) => {
-      const count = await (flags.follow ? follow(client, id, flags) : printNew(client, id, flags, 0));
+      const count = await (flags.follow
+        ? follow(client, id, flags)
+        : printNew(client, id, flags, 0));
       if (count === 0 && !flags.json) note("No log lines.");
     });
   });

@@ -5,6 +5,7 @@ import { defaultDataDirectory } from "../../postgres/data-directory.ts";
 import { superviseEmbeddedPostgres } from "../../postgres/supervise.ts";
 import { openDatabase, type Database } from "../../store/db.ts";
 import { migrate, migrationStatus } from "../../store/migrate.ts";
+import { explainingDatabaseErrors } from "../database-error.ts";
 import { note, writeJson, writeLine } from "../output.ts";
 import { configOf, withSettingOptions, type SettingFlags } from "../setting-options.ts";
 import { tableText } from "../table.ts";
@@ -17,12 +18,17 @@ interface Flags extends SettingFlags {
 /** `baton migrate` */
 export function createCommand(): Command {
   const command = new Command("migrate")
-    .description("Brings the database to the schema of this version; a server does so itself when it starts.")
+    .description(
+      "Brings the database to the schema of this version; a server does so itself when it starts.",
+    )
     .option("--status", "change nothing, and list what is applied and what is missing")
     .option("--json", "print JSON");
   return withSettingOptions(command).action(async (flags: Flags) => {
-    await withDatabase(configOf(flags), (db) =>
-      flags.status ? printStatus(db, flags) : applyMissing(db, flags),
+    const config = configOf(flags);
+    await explainingDatabaseErrors(() =>
+      withDatabase(config, (db) =>
+        flags.status ? printStatus(db, flags) : applyMissing(db, flags),
+      ),
     );
   });
 }
@@ -31,14 +37,19 @@ async function applyMissing(db: Database, flags: Flags): Promise<void> {
   const { applied } = await migrate(db, { onApplied: (name) => note(`applied ${name}`) });
   if (flags.json) return writeJson({ applied });
   await writeLine(
-    applied.length === 0 ? "The schema is up to date." : `${applied.length} migrations were applied.`,
+    applied.length === 0
+      ? "The schema is up to date."
+      : `${applied.length} migrations were applied.`,
   );
 }
 
 async function printStatus(db: Database, flags: Flags): Promise<void> {
   const { applied, pending } = await migrationStatus(db);
   if (flags.json) {
-    return writeJson({ applied: applied.map(({ name, appliedAt }) => ({ name, appliedAt })), pending });
+    return writeJson({
+      applied: applied.map(({ name, appliedAt }) => ({ name, appliedAt })),
+      pending,
+    });
   }
   const rows = [
     ...applied.map(({ name, appliedAt }) => ({ name, state: appliedAt.toISOString() })),

@@ -31,7 +31,9 @@ function listCommand(): Command {
 function pauseCommand(): Command {
   return withClientOptions(
     new Command("pause")
-      .description("Stops a queue from starting jobs; running jobs go on. Makes the queue if it is new.")
+      .description(
+        "Stops a queue from starting jobs; running jobs go on. Makes the queue if it is new.",
+      )
       .argument("<queue>", "name of the queue")
       .option("--reason <text>", "shown with the queue"),
   ).action(async (name: string, flags: ClientFlags & { readonly reason?: string }) => {

@@ -27,7 +27,11 @@ export function createCommand(): Command {
     .argument("[input]", 'JSON; "-" reads it from standard input (default: null)')
     .option("--input-file <path>", 'read the input from a file; "-" is standard input')
     .option("--wait", "wait for the job's end, print its result, and exit by how it ended")
-    .option("--wait-timeout-ms <duration>", "wait no longer than this; the job goes on", parseDuration)
+    .option(
+      "--wait-timeout-ms <duration>",
+      "wait no longer than this; the job goes on",
+      parseDuration,
+    )
     .option(
       "--file <path>",
       'submit each line of a file, {"task", "input", …options}; "-" is standard input',
@@ -48,7 +52,8 @@ export function createCommand(): Command {
 
 function requireFitting(task: string | undefined, input: string | undefined, flags: Flags): void {
   if (flags.file === undefined) {
-    if (task === undefined) throw usageError("Expected the name of a task, or --file; received neither.");
+    if (task === undefined)
+      throw usageError("Expected the name of a task, or --file; received neither.");
     if (input !== undefined && flags.inputFile !== undefined) {
       throw usageError("Expected the input as an argument or by --input-file; received both.");
     }

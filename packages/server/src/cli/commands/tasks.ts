@@ -12,13 +12,16 @@ import { taskJson } from "../view-json.ts";
 export function createCommand(): Command {
   return withClientOptions(
     new Command("tasks")
-      .description("Lists the tasks that jobs can be submitted for, or shows one with its input schema.")
+      .description(
+        "Lists the tasks that jobs can be submitted for, or shows one with its input schema.",
+      )
       .argument("[task]", "name of a task"),
   ).action(async (name: string | undefined, flags: ClientFlags) => {
     if (name !== undefined) return printTask(name, flags);
     const tasks = await useClient(flags, (client) => client.tasks.list());
     if (flags.json) return writeJson({ items: tasks.map(taskJson) });
-    if (tasks.length === 0) return note(`No tasks. "${commandName()} worker" starts a worker with some.`);
+    if (tasks.length === 0)
+      return note(`No tasks. "${commandName()} worker" starts a worker with some.`);
     await writeLine(tableText(COLUMNS, tasks));
   });
 }

@@ -1,7 +1,13 @@
 import { Command, Option } from "commander";
 
 import { withAddressOption, type AddressFlags } from "../client.ts";
-import { parseDuration, parseInteger, parseList, parseOneMore, parsePair } from "../option-values.ts";
+import {
+  parseDuration,
+  parseInteger,
+  parseList,
+  parseOneMore,
+  parsePair,
+} from "../option-values.ts";
 import { runWorker } from "../run-worker.ts";
 
 interface Flags extends AddressFlags {
@@ -31,8 +37,16 @@ export function createCommand(): Command {
     )
     .option("--built-in", "run the built-in tasks", true)
     .option("--no-built-in", "run one's own tasks only")
-    .option("--queues <names>", 'queues to take jobs from, separated by commas (default: "default")', parseList)
-    .option("--slots <n>", `jobs to run at a time, 1 to ${SLOTS_MAX} (default: 10)`, parseInteger(1, SLOTS_MAX))
+    .option(
+      "--queues <names>",
+      'queues to take jobs from, separated by commas (default: "default")',
+      parseList,
+    )
+    .option(
+      "--slots <n>",
+      `jobs to run at a time, 1 to ${SLOTS_MAX} (default: 10)`,
+      parseInteger(1, SLOTS_MAX),
+    )
     .option(
       "--prefetch <n>",
       `jobs to hold ready beyond the slots, 0 to ${SLOTS_MAX} (default: 0)`,
@@ -56,9 +70,12 @@ export function createCommand(): Command {
         .env("BATON_LOG_LEVEL")
         .default("info"),
     )
-    .addHelpText("after", "\nWhat the built-in tasks may do is set by BATON_TASKS_… variables, see docs/tasks.md.");
+    .addHelpText(
+      "after",
+      "\nWhat the built-in tasks may do is set by BATON_TASKS_… variables, see docs/tasks.md.",
+    );
   return withAddressOption(command).action(async (flags: Flags) => {
-    process.exitCode = await runWorker({
+    const exitCode = await runWorker({
       address: flags.address,
       taskFiles: flags.tasks ?? [],
       withBuiltIn: flags.builtIn,
@@ -71,5 +88,7 @@ export function createCommand(): Command {
       drainTimeoutMs: flags.drainTimeoutMs,
       logLevel: flags.logLevel,
     });
+    // A handler that was given up may still be at work and would keep the process.
+    process.exit(exitCode);
   });
 }
