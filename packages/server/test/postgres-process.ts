@@ -121,6 +121,8 @@ async function makePristine(): Promise<string> {
   const dataDirectory = path.join(await aDirectory(), "data");
   const server = await startEmbeddedPostgres({ dataDirectory });
   await server.stop();
+  // Tests read in it what their own server has said.
+  await rm(server.logFile);
   return dataDirectory;
 }
 

@@ -35,7 +35,6 @@ export async function lockDataDirectory(
   });
   const lost = Promise.withResolvers<void>();
   client.on("error", () => lost.resolve());
-  client.on("end", () => lost.resolve());
   await client.connect();
   try {
     // A user's setting for forgotten sessions must not end this one.

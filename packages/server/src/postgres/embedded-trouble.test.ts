@@ -38,7 +38,10 @@ describe("the embedded PostgreSQL", { concurrency: 2 }, () => {
     process.kill(-first.pid, "SIGINT");
     await first.end("SIGINT");
 
-    assert.equal(await site.postmaster(), before.pid);
+    const after = await site.start().next("ready");
+    assert.equal(after.pid, before.pid);
+    const log = await readFile(path.join(site.dataDirectory, "postgres.log"), "utf8");
+    assert.doesNotMatch(log, /shutdown request/);
   });
 
   it("starts although the pid files name a living process that is somebody else", async (t) => {
@@ -73,6 +76,9 @@ describe("the embedded PostgreSQL", { concurrency: 2 }, () => {
     const after = await site.start({ silenceMsMax: 1_000 }).next("ready");
 
     assert.notEqual(after.pid, before.pid);
+    const log = await readFile(path.join(site.dataDirectory, "postgres.log"), "utf8");
+    assert.match(log, /received fast shutdown request/);
+    assert.doesNotMatch(log, /not properly shut down/);
     assert.deepEqual(await queryOnce(after.connection, "select number from kept"), [{ number: 7 }]);
   });
 
@@ -131,6 +137,17 @@ describe("the embedded PostgreSQL", { concurrency: 2 }, () => {
     assert.match(wrong.message, /does not accept the password in .*baton.json/);
     assert.equal(broken.code, "data_directory_unusable");
     assert.notEqual(await site.postmaster(), undefined, "the running server was left alone");
+  });
+
+  it("begins a new log when the old one has grown large, and keeps the old one", async (t) => {
+    const site = await aPostgresSite(t);
+    const log = path.join(site.dataDirectory, "postgres.log");
+    await writeFile(log, "x".repeat(9_000_000));
+
+    await site.start().next("ready");
+
+    assert.ok((await lstat(log)).size < 100_000);
+    assert.equal((await lstat(`${log}.1`)).size, 9_000_000);
   });
 
   it("quotes its log when it cannot start", async (t) => {

@@ -143,7 +143,11 @@ for (const { name, options, skip } of USERS) {
 
       const { connection } = await site.start({ umask: 0o077 }).next("ready");
 
-      assert.deepEqual(await queryOnce(connection, "select 1 as one"), [{ one: 1 }]);
+      const [settings] = await queryOnce(
+        connection,
+        "select current_setting('cluster_name') as name",
+      );
+      assert.deepEqual(settings, { name: "baton" }, "baton.conf was read");
     });
 
     it("refuses data of another major version", async (t) => {

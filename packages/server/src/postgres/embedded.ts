@@ -66,7 +66,7 @@ export async function startEmbeddedPostgres(
   const directory = await openDataDirectory(options.dataDirectory);
   const binaries = await postgresBinaries(directory.account);
   options.signal?.throwIfAborted();
-  if (await initialiseData(directory, binaries))
+  if (await initialiseData(directory, binaries, options.signal))
     options.onLog?.(`Made a database in ${directory.path}.`);
 
   for (let attempt = 1; ; attempt += 1) {

@@ -32,6 +32,7 @@ const DRAFT_PREFIX = "initialising-";
 export async function initialiseData(
   directory: DataDirectory,
   binaries: PostgresBinaries,
+  signal?: AbortSignal,
 ): Promise<boolean> {
   await removeAbandonedDrafts(directory.path);
   const found = await versionOf(directory.pgdata);
@@ -45,6 +46,8 @@ export async function initialiseData(
     await rename(draft, directory.pgdata);
     return true;
   } catch (error) {
+    // Ctrl-C reaches initdb, too, and its end is no fault of the directory.
+    signal?.throwIfAborted();
     if ((await versionOf(directory.pgdata)) !== undefined) return false;
     if (/could not look up effective user ID/.test(reasonOf(error)))
       throw unknownUser(directory, error);

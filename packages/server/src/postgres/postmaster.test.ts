@@ -38,6 +38,19 @@ describe("runningPostmaster", () => {
     });
   }
 
+  it("does not take another program for a server because of its arguments", async (t) => {
+    const pgdata = await aDirectory(t);
+    const shell = spawn("sh", ["-c", "read line", "-D", pgdata]);
+    await once(shell, "spawn");
+    t.after(async () => {
+      shell.kill();
+      await once(shell, "exit");
+    });
+    await writeFile(path.join(pgdata, "postmaster.pid"), `${shell.pid}\n`);
+
+    assert.equal(await runningPostmaster(pgdata), undefined);
+  });
+
   it("does not take the server of another directory for this one's", async (t) => {
     const site = await aPostgresSite(t);
     const server = await startEmbeddedPostgres({ dataDirectory: site.dataDirectory });
