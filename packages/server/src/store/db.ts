@@ -65,7 +65,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       await client.connect();
       return client;
     },
-    close: () => pool.end(),
+    close: async () => {
+      // A server that stops in the same moment may be faster than the goodbye; that is of no interest any more.
+      pool.off("error", options.onError).on("error", () => undefined);
+      await pool.end();
+    },
   };
 }
 
