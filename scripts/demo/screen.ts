@@ -1,84 +1,214 @@
-/** What the demo shows while it runs: a list that is redrawn on a terminal, a line for each change elsewhere. */
-import { paint } from "../../packages/server/src/cli/terminal.ts";
+/** What the demo shows while it runs: rows that are drawn again on a terminal, lines elsewhere. */
+import { columnsOf, paint, printable } from "../../packages/server/src/cli/terminal.ts";
+import { clockText, durationText } from "../../packages/server/src/cli/time-text.ts";
+import type { Act } from "./act.ts";
 
 export interface Screen {
-  begin(row: number): void;
-  /** @param share between 0 and 1 */
-  progress(row: number, share: number): void;
-  end(row: number, text: string, isAsExpected: boolean): void;
-  /** Must be called. */
-  close(): void;
+  /** Shows a step of the start while it runs. */
+  step<Value>(what: string, work: () => Promise<Value>): Promise<Value>;
+  note(text: string): void;
+  /** Begins to show rows. */
+  show(acts: readonly Act[]): void;
+  row(act: Act): Row;
+  /** Leaves the rows as they are. Safe to call twice. */
+  end(): void;
 }
 
-const REDRAW_MS = 100;
-const BAR_CHARACTERS = 24;
-const SPINNER = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] as const;
-
-type State =
-  | { readonly kind: "waiting" }
-  | { readonly kind: "running"; readonly share: number | undefined }
-  | { readonly kind: "over"; readonly text: string; readonly isAsExpected: boolean };
-
-/** Opens the screen with one row a name. */
-export function openScreen(names: readonly string[]): Screen {
-  return process.stdout.isTTY ? terminalScreen(names) : lineScreen(names);
+export interface Row {
+  readonly tell: (text: string) => void;
+  readonly tellProgress: (done: number, total: number) => void;
+  readonly end: (isGood: boolean, came: string, tookMs: number) => void;
 }
 
-function lineScreen(names: readonly string[]): Screen {
-  return {
-    begin: () => undefined,
-    progress: () => undefined,
-    end: (row, text, isAsExpected) =>
-      console.log(`${isAsExpected ? "✔" : "✖"} ${names[row] ?? ""}: ${text}`),
-    close: () => undefined,
-  };
+const { stdout } = process;
+const REDRAW_MS = 80;
+const FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
+const NAME_CHARACTERS = 17;
+const WHAT_CHARACTERS = 40;
+const BAR_CHARACTERS = 20;
+/** Elsewhere a bar is told in so many steps. */
+const PROGRESS_LINES = 5;
+
+interface RowState {
+  readonly act: Act;
+  mark: "waiting" | "running" | "good" | "bad";
+  text: string;
 }
 
-function terminalScreen(names: readonly string[]): Screen {
-  const states: State[] = names.map(() => ({ kind: "waiting" }));
-  const width = Math.max(...names.map((name) => name.length));
-  let frame = 0;
-  let drawn = false;
-  const draw = (): void => {
-    const lines = names.map((name, row) =>
-      line(name.padEnd(width), states[row] ?? { kind: "waiting" }, frame),
-    );
-    if (drawn) process.stdout.moveCursor(0, -names.length);
-    drawn = true;
-    for (const text of lines) {
-      process.stdout.clearLine(0);
-      process.stdout.write(`${text}\n`);
-    }
-  };
-  const timer = setInterval(() => {
-    frame += 1;
-    draw();
-  }, REDRAW_MS);
-  return {
-    begin: (row) => void (states[row] = { kind: "running", share: undefined }),
-    progress: (row, share) => void (states[row] = { kind: "running", share }),
-    end: (row, text, isAsExpected) => void (states[row] = { kind: "over", text, isAsExpected }),
-    close: () => {
+/** Opens the screen and greets. */
+export function openScreen(): Screen {
+  // A reader that has seen enough must not end the demo before it has cleaned up.
+  stdout.on("error", () => undefined);
+  stdout.write(
+    `\n  ${paint("bold", "Baton demo")}  ${paint("dim", "a throw-away server, one worker, real work")}\n\n`,
+  );
+  return stdout.isTTY ? new LiveScreen() : new LineScreen();
+}
+
+class LiveScreen implements Screen {
+  #rows: readonly RowState[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #drawnLines = 0;
+
+  async step<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
+    const startedAtMs = performance.now();
+    const draw = (mark: string, end = "") =>
+      stdout.write(
+        `\r\u001b[K  ${mark} ${what} ${paint("dim", durationText(performance.now() - startedAtMs))}${end}`,
+      );
+    const timer = setInterval(() => draw(spinner()), REDRAW_MS);
+    draw(spinner());
+    try {
+      const value = await work();
+      draw(paint("green", "✔"), "\n");
+      return value;
+    } catch (error) {
+      draw(paint("red", "✘"), "\n");
+      throw error;
+    } finally {
       clearInterval(timer);
-      draw();
-    },
-  };
-}
-
-function line(name: string, state: State, frame: number): string {
-  switch (state.kind) {
-    case "waiting":
-      return paint("dim", `· ${name}`);
-    case "running": {
-      const spinner = paint("cyan", SPINNER[frame % SPINNER.length] ?? "·");
-      return `${spinner} ${name}  ${state.share === undefined ? "" : bar(state.share)}`;
     }
-    case "over":
-      return `${state.isAsExpected ? paint("green", "✔") : paint("red", "✖")} ${name}  ${state.text.slice(0, 60)}`;
+  }
+
+  note(text: string): void {
+    stdout.write(`    ${paint("dim", text)}\n\n`);
+  }
+
+  show(acts: readonly Act[]): void {
+    this.#rows = acts.map((act) => ({ act, mark: "waiting", text: "" }));
+    this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
+    this.#draw();
+  }
+
+  row(act: Act): Row {
+    const state = this.#rows.find((row) => row.act === act);
+    if (state === undefined) throw new Error(`${act.name} is not shown`);
+    return {
+      tell: (text) => {
+        state.mark = "running";
+        state.text = paint("cyan", printable(text));
+      },
+      tellProgress: (done, total) => {
+        state.mark = "running";
+        state.text = `${paint("cyan", bar(done / total))} ${progressText(done, total)}`;
+      },
+      end: (isGood, came, tookMs) => {
+        state.mark = isGood ? "good" : "bad";
+        const text = isGood ? printable(came) : paint("red", printable(came));
+        state.text = `${text}  ${paint("dim", durationText(tookMs))}`;
+      },
+    };
+  }
+
+  end(): void {
+    if (this.#timer === undefined) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#draw();
+    stdout.write("\n");
+  }
+
+  /** Line by line over the former ones, so that nothing flickers. */
+  #draw(): void {
+    const up = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A`;
+    const width = columnsOf(stdout) ?? 120;
+    const lines = this.#rows.map((row) => `\u001b[K${cut(rowText(row), width - 1)}\n`);
+    this.#drawnLines = lines.length;
+    stdout.write(up + lines.join(""));
   }
 }
 
-function bar(share: number): string {
-  const full = Math.round(Math.min(1, Math.max(0, share)) * BAR_CHARACTERS);
-  return `${paint("cyan", "█".repeat(full))}${"░".repeat(BAR_CHARACTERS - full)} ${Math.round(share * 100)} %`;
+/** A line for each thing that happens. */
+class LineScreen implements Screen {
+  async step<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
+    const startedAtMs = performance.now();
+    stdout.write(`  starting ${what}\n`);
+    const value = await work();
+    stdout.write(`  started ${what} in ${durationText(performance.now() - startedAtMs)}\n`);
+    return value;
+  }
+
+  note(text: string): void {
+    stdout.write(`  ${text}\n\n`);
+  }
+
+  show(): void {
+    // Each row comes when it has something to say.
+  }
+
+  row(act: Act): Row {
+    let told = "";
+    let toldStep = 0;
+    const line = (text: string): void => {
+      if (text === told) return;
+      told = text;
+      stdout.write(
+        `  ${clockText(new Date())}  ${act.name.padEnd(NAME_CHARACTERS)} ${printable(text)}\n`,
+      );
+    };
+    return {
+      tell: line,
+      tellProgress: (done, total) => {
+        const step = Math.floor((PROGRESS_LINES * done) / total);
+        if (step === toldStep) return;
+        toldStep = step;
+        line(progressText(done, total));
+      },
+      end: (isGood, came, tookMs) => {
+        line(`${isGood ? "✔" : "✘"} ${came} (${durationText(tookMs)})`);
+      },
+    };
+  }
+
+  end(): void {
+    stdout.write("\n");
+  }
+}
+
+function rowText({ act, mark, text }: RowState): string {
+  const name = act.name.padEnd(NAME_CHARACTERS);
+  const what = paint("dim", act.what.padEnd(WHAT_CHARACTERS));
+  return `  ${markText(mark)} ${mark === "waiting" ? paint("dim", name) : name} ${what} ${text}`;
+}
+
+function markText(mark: RowState["mark"]): string {
+  switch (mark) {
+    case "waiting":
+      return paint("dim", "·");
+    case "running":
+      return spinner();
+    case "good":
+      return paint("green", "✔");
+    case "bad":
+      return paint("red", "✘");
+  }
+}
+
+function spinner(): string {
+  return paint("cyan", FRAMES[Math.floor(performance.now() / REDRAW_MS) % FRAMES.length] ?? "");
+}
+
+function bar(part: number): string {
+  const filled = Math.round(part * BAR_CHARACTERS);
+  return "█".repeat(filled) + "░".repeat(BAR_CHARACTERS - filled);
+}
+
+function progressText(done: number, total: number): string {
+  if (total === 100) return `${Math.round(done)} %`;
+  return `${done.toLocaleString("en-US")} of ${total.toLocaleString("en-US")}`;
+}
+
+/** Cuts to a width without counting colours; a line that wraps would break the drawing. */
+function cut(line: string, width: number): string {
+  let length = 0;
+  let text = "";
+  for (const part of line.split(/(\u001b\[[\d;]*m)/)) {
+    if (part.startsWith("\u001b")) {
+      text += part;
+      continue;
+    }
+    text += part.slice(0, Math.max(0, width - length));
+    length += part.length;
+  }
+  return text;
 }

@@ -46,8 +46,10 @@ export function describeFailure(error: unknown): Failure {
     return { ...failure("invalid_usage", message), exitCode: EXIT.usage };
   }
   const coded = codedError(error);
-  if (coded !== undefined)
-    return { ...failure(coded.code, coded.message, coded.details), ...coded };
+  if (coded !== undefined) {
+    const { code, message, details, exitCode } = coded;
+    return { ...failure(code, withoutTransport(message), details), exitCode };
+  }
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return { ...failure("internal", message), stack };
@@ -116,6 +118,14 @@ function codedError(error: unknown): CodedError | undefined {
 function endOf(code: string, details: Readonly<Record<string, unknown>>): ExitCode {
   if (code !== "job_failed") return exitCodeOf(code);
   return details["state"] === "cancelled" ? EXIT.cancelled : EXIT.dead;
+}
+
+/** gRPC wraps what the operating system says into its own view of the connection. */
+function withoutTransport(message: string): string {
+  return message.replace(
+    /No connection established\. Last error: (?:Error: )?(.*?)\.? *Resolution note:.*$/s,
+    "$1",
+  );
 }
 
 function hintFor(code: string): string | undefined {

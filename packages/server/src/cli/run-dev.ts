@@ -99,7 +99,10 @@ function startWorker(
   const ready = Promise.withResolvers<void>();
   // Its own lines are of interest only when something is wrong.
   const logLevel = config.logLevel === "info" ? "warn" : config.logLevel;
+  const program = process.argv[1];
+  if (program === undefined) throw new Error("This process was not started from a file.");
   const worker = superviseWorker({
+    program,
     arguments: [
       "worker",
       "--name=dev",

@@ -7,9 +7,13 @@ import { EXIT } from "./exit-codes.ts";
 import { endsWithin } from "./lifetime.ts";
 
 export interface SupervisedWorkerOptions {
+  /** The file of the `baton` command. */
+  readonly program: string;
   /** Of `baton`, for example `["worker", "--slots", "4"]`. */
   readonly arguments: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
+  /** File descriptor for what it prints. @default this process's own standard output and error */
+  readonly output?: number | undefined;
   /** Called with the worker's process id each time that a server has taken it. */
   readonly onReady: (pid: number) => void;
   /** Called when it died and will be started again. */
@@ -73,12 +77,11 @@ export function superviseWorker(options: SupervisedWorkerOptions): SupervisedWor
 
 /** In a session of its own, so that Ctrl-C reaches the parent only, which then stops it in the right order. */
 function startWorker(options: SupervisedWorkerOptions): ChildProcess {
-  const program = process.argv[1];
-  if (program === undefined) throw new Error("This process was not started from a file.");
-  const child = fork(program, [...options.arguments], {
+  const output = options.output ?? "inherit";
+  const child = fork(options.program, [...options.arguments], {
     env: options.environment,
     detached: true,
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", output, output, "ipc"],
   });
   child.on("message", () => {
     if (child.pid !== undefined) options.onReady(child.pid);

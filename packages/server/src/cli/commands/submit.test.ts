@@ -233,7 +233,10 @@ describe("baton submit", () => {
     const { exitCode, stderr } = await submit(["echo", "--address", "127.0.0.1:1"]);
 
     assert.equal(exitCode, 3);
-    assert.match(stderr, /^error: .*127\.0\.0\.1:1.*\(connection_failed\)\nIs a server running\?/);
+    assert.match(
+      stderr,
+      /^error: cannot reach Baton at 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1 \(connection_failed\)\nIs a server running\?/,
+    );
   });
 
   describe("--file", () => {
