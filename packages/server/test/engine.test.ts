@@ -385,6 +385,34 @@ describe("the engine", () => {
     assert.deepEqual(states, ["scheduled", "queued", "running", "succeeded"]);
   });
 
+  it("shows a batch again to those who were cut off in its middle", async () => {
+    await engine.operations.submit(
+      Array.from({ length: 3 }, () => ({
+        task: "noop",
+        input: "null",
+        queue: "cut",
+        delayMs: 60_000,
+      })),
+    );
+    const take = async (after: number, count: number): Promise<number[]> => {
+      const sequences: number[] = [];
+      for await (const event of engine.operations.watchEvents(
+        { queue: "cut" },
+        after,
+        AbortSignal.timeout(60_000),
+      )) {
+        sequences.push(event.sequence);
+        if (sequences.length === count) break;
+      }
+      return sequences;
+    };
+
+    const [first] = await take(0, 1);
+    const again = await take(present(first), 3);
+
+    assert.deepEqual(again, [present(first), present(first), present(first) + 1]);
+  });
+
   it("pages through jobs without a gap or a double while they finish, and refuses a changed cursor", async () => {
     const ids: string[] = [];
     for (let job = 0; job < 7; job += 1) ids.push(await submit({ queue: "pages" }));

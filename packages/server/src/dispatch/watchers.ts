@@ -209,12 +209,25 @@ export class Watchers {
       }),
     );
     const { tag, createdAfter, createdBefore } = filter;
-    if (tag === undefined && createdAfter === undefined && createdBefore === undefined)
-      return events;
+    if (tag === undefined && createdAfter === undefined && createdBefore === undefined) {
+      return resumable(events);
+    }
     const ids = [...new Set(events.map((event) => event.jobId))];
     const matching = new Set(await jobMatching(this.#options.db, ids, filter));
-    return events.filter((event) => matching.has(event.jobId));
+    return resumable(events.filter((event) => matching.has(event.jobId)));
   }
+}
+
+/**
+ * One batch has one sequence. Whoever is cut off in its middle must get all of it again, so only its last event carries
+ * the sequence itself; those before carry the position just below.
+ */
+function resumable(events: readonly JobEventView[]): readonly JobEventView[] {
+  return events.map((event, index) =>
+    events[index + 1]?.sequence === event.sequence
+      ? { ...event, sequence: event.sequence - 1 }
+      : event,
+  );
 }
 
 /** Behind the hints of other servers. */

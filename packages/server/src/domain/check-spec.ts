@@ -3,6 +3,7 @@ import type { JobSpec } from "./job-spec.ts";
 import {
   CANCEL_GRACE_MS_MAX,
   DELAY_MS_MAX,
+  DESCRIPTION_CHARACTERS_MAX,
   KEY_CHARACTERS_MAX,
   MAX_ATTEMPTS_DEFAULT,
   MAX_ATTEMPTS_MAX,
@@ -67,9 +68,10 @@ export function checkSpec(spec: JobSpec): SpecProblem | undefined {
 
 /** The part of a spec that a task's definition shares. */
 export function checkDefinition(
-  spec: Omit<TaskDefinition, "name" | "updatedAt" | "inputSchema" | "description">,
+  spec: Omit<TaskDefinition, "name" | "updatedAt" | "inputSchema">,
 ): SpecProblem | undefined {
   return (
+    checkDescription(spec.description) ??
     checkInteger("maxAttempts", spec.maxAttempts, 1, MAX_ATTEMPTS_MAX) ??
     checkInteger("attemptTimeoutMs", spec.attemptTimeoutMs, 0, TIMEOUT_MS_MAX) ??
     checkInteger("queueTimeoutMs", spec.queueTimeoutMs, 0, TIMEOUT_MS_MAX) ??
@@ -110,6 +112,16 @@ function checkInteger(
   return {
     field,
     message: `${field} must be a whole number from ${least} to ${most}; received ${show(value)}`,
+  };
+}
+
+function checkDescription(description: string | undefined): SpecProblem | undefined {
+  if (description === undefined) return undefined;
+  if (description.length <= DESCRIPTION_CHARACTERS_MAX && !description.includes("\0"))
+    return undefined;
+  return {
+    field: "description",
+    message: `description must be at most ${DESCRIPTION_CHARACTERS_MAX} characters without NUL; received ${description.length}`,
   };
 }
 

@@ -67,6 +67,8 @@ export const KEY_CHARACTERS_MAX = 255;
 export const TAGS_MAX = 16;
 export const TAG_CHARACTERS_MAX = 128;
 export const REASON_CHARACTERS_MAX = 1_000;
+/** Of a task's definition. */
+export const DESCRIPTION_CHARACTERS_MAX = 4_000;
 export const ERROR_MESSAGE_CHARACTERS_MAX = 8_192;
 export const ERROR_STACK_CHARACTERS_MAX = 16_384;
 export const PROGRESS_BYTES_MAX = 16 * 1024;

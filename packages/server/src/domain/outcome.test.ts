@@ -106,6 +106,16 @@ describe("decideOutcome", () => {
     assert.deepEqual([decision.kind, decision.error?.code], ["finish", "deadline_exceeded"]);
   });
 
+  it("says why it gave up, and what the last error was", () => {
+    const error = { code: "worker_lost", message: "gone" };
+    const lost = { ...FIRST, lostCount: LOST_ATTEMPTS_MAX - 1 };
+
+    const decision = decideOutcome(lost, { kind: "lost", error }, 0);
+
+    assert.equal(decision.error?.code, "lost_too_often");
+    assert.match(decision.error.message, /The last error was worker_lost: gone$/);
+  });
+
   it("ends every succeeded attempt as succeeded, whatever else is the case", () => {
     fc.assert(
       fc.property(attempts, chance, (ended, random) => {

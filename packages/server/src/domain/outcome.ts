@@ -71,9 +71,11 @@ export function decideOutcome(
   const again = (delayMs: number, counts: Partial<Counts> = {}): Decision => {
     if (ended.isCancelRequested) return finish("cancelled", counts);
     if (ended.deadlineInMs !== undefined && delayMs >= ended.deadlineInMs) {
-      return finish("dead", counts, error ?? DEADLINE_ERROR);
+      return finish("dead", counts, because(DEADLINE_ERROR, error));
     }
-    if (ended.attempt >= ATTEMPTS_MAX) return finish("dead", counts, error ?? ATTEMPTS_ERROR);
+    if (ended.attempt >= ATTEMPTS_MAX) {
+      return finish("dead", counts, because(ATTEMPTS_ERROR, error));
+    }
     return {
       kind: "reschedule",
       outcome: reported.kind,
@@ -98,7 +100,7 @@ export function decideOutcome(
       return again(reported.delayMs ?? 0);
     case "lost":
       return lostCount + 1 >= LOST_ATTEMPTS_MAX
-        ? finish("dead", { lostCount: lostCount + 1 }, error ?? LOST_ERROR)
+        ? finish("dead", { lostCount: lostCount + 1 }, because(LOST_ERROR, error))
         : again(0, { lostCount: lostCount + 1 });
     case "retry":
     case "timed_out": {
@@ -112,6 +114,15 @@ export function decideOutcome(
       );
     }
   }
+}
+
+/** Why the job is over, with the error of its last attempt behind. */
+function because(reason: JobError, error: JobError | undefined): JobError {
+  if (error === undefined) return reason;
+  return {
+    ...reason,
+    message: `${reason.message} The last error was ${error.code}: ${error.message}`,
+  };
 }
 
 interface Counts {

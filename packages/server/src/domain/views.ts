@@ -135,6 +135,7 @@ export interface TaskDefinition {
 
 /** A change of a job's state, as watchers of a filter see it. */
 export interface JobEventView {
+  /** Watch after this to miss nothing that followed; the events of one batch may come again. */
   readonly sequence: number;
   readonly at: Date;
   readonly jobId: string;

@@ -65,6 +65,14 @@ export function outcomeFromMessage(
   const durationMs = clamp(message.durationMs, INTEGER_MAX);
   const delayMs = message.delayMs === undefined ? undefined : clamp(message.delayMs, DELAY_MS_MAX);
   const error = message.error && errorOf(message.error);
+  if (kind === "snoozed" && (message.delayMs === undefined || message.delayMs < 0)) {
+    // Without a delay the job would come back at once, again and again.
+    const problem = {
+      code: "invalid_outcome",
+      message: "a snoozed outcome needs delay_ms of 0 or more",
+    };
+    return { ...ref, kind: "failed", durationMs, error: problem };
+  }
   if (kind !== "succeeded" || message.result === undefined || message.result.length === 0) {
     return { ...ref, kind, durationMs, delayMs, error };
   }
