@@ -220,8 +220,9 @@ describe("WorkerService", () => {
       {},
       {
         workerConnect: (call) => {
-          call.on("data", ({ message }) => {
-            assert.deepEqual(message, { $case: "heartbeat", value: { sequence: 7 } });
+          call.on("data", (decoded) => {
+            const message = { message: { $case: "heartbeat", value: { sequence: 7 } } };
+            assert.deepEqual(decoded, { kind: "ok", message });
             call.write({ message: { $case: "goodbye", value: { reason: "seen" } } });
             call.end();
           });

@@ -112,10 +112,16 @@ describe("the gRPC server on wrong bytes", () => {
     await assertAlive(bench);
   });
 
-  it("ends a worker stream on bytes that are no message, and lives", async () => {
+  it("hands bytes that are no message of a worker to the handler of its stream as such", async () => {
     await using bench = await startGrpc(
       { submit: acceptAll },
-      { workerConnect: (call) => call.resume() },
+      {
+        workerConnect: (call) => {
+          call.on("data", ({ kind }) => {
+            call.emit("error", { code: Rpc.INVALID_ARGUMENT, details: kind });
+          });
+        },
+      },
     );
     const { path } = WorkerServiceService.connect;
     const call = bench.client.makeBidiStreamRequest(path, asBuffer, asBuffer);
@@ -123,7 +129,7 @@ describe("the gRPC server on wrong bytes", () => {
     call.write(Buffer.from([0x0a, 0x7f, 0x01]));
     const [error] = await once(call, "error");
 
-    assert.equal(error.code, Rpc.INTERNAL);
+    assert.deepEqual([error.code, error.details], [Rpc.INVALID_ARGUMENT, "malformed"]);
     await assertAlive(bench);
   });
 

@@ -13,7 +13,9 @@ import type { WorkerDoor } from "../../dispatch/worker-door.ts";
 import type { JobDelivery, WorkerSink } from "../../dispatch/worker-session.ts";
 import { BATCH_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
 import { AppError } from "../../errors.ts";
+import type { Decoded } from "./decode.ts";
 import { errorStatus, type Logger } from "./error-status.ts";
+import { messageOf } from "./methods.ts";
 import {
   helloFromMessage,
   logLineFromMessage,
@@ -30,7 +32,10 @@ export interface WorkerStreamOptions {
   readonly logger: Logger;
 }
 
-type WorkerCall = ServerDuplexStream<WorkerMessage, ServerMessage>;
+type WorkerCall = ServerDuplexStream<Decoded<WorkerMessage>, ServerMessage>;
+type Messages = AsyncIterator<Decoded<WorkerMessage>>;
+
+const PATH = "/baton.v1.WorkerService/Connect";
 
 /** Outcome messages of one worker that may wait for the database; then its stream is not read until some are done. */
 const OUTCOME_MESSAGES_MAX = 64;
@@ -44,14 +49,14 @@ export function workerStream(options: WorkerStreamOptions): WorkerConnect {
       .then(() => call.end())
       .catch((error: unknown) => {
         if (call.cancelled || call.destroyed) return;
-        call.emit("error", errorStatus(error, "/baton.v1.WorkerService/Connect", options.logger));
+        call.emit("error", errorStatus(error, PATH, options.logger));
       });
   };
 }
 
 async function serve(call: WorkerCall, options: WorkerStreamOptions): Promise<void> {
   const messages = call[Symbol.asyncIterator]();
-  const hello = await firstMessage(call, messages);
+  const hello = await firstMessage(messages);
   if (hello === undefined) return;
   const connection = await options.workerDoor.connect(
     helloFromMessage(hello),
@@ -77,16 +82,19 @@ async function serve(call: WorkerCall, options: WorkerStreamOptions): Promise<vo
 }
 
 async function firstMessage(
-  call: WorkerCall,
-  messages: AsyncIterator<WorkerMessage>,
+  messages: Messages,
 ): Promise<Extract<WorkerMessage["message"], { $case: "hello" }>["value"] | undefined> {
+  const late = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => call.emit("error", violation(`expected hello within ${HELLO_MS_MAX} ms`)),
+    () => late.reject(violation(`expected hello within ${HELLO_MS_MAX} ms`)),
     HELLO_MS_MAX,
   );
-  const first = await messages.next().finally(() => clearTimeout(timer));
+  const next = messages.next();
+  // When it is late, the stream is ended, and with it this.
+  next.catch(() => undefined);
+  const first = await Promise.race([next, late.promise]).finally(() => clearTimeout(timer));
   if (first.done === true) return undefined;
-  const { message } = first.value;
+  const { message } = messageOf(first.value, PATH);
   if (message?.$case !== "hello") {
     throw violation(
       `expected hello as the first message; received ${message?.$case ?? "an unknown one"}`,
@@ -97,7 +105,7 @@ async function firstMessage(
 
 async function follow(
   call: WorkerCall,
-  messages: AsyncIterator<WorkerMessage>,
+  messages: Messages,
   connection: WorkerConnection,
   { payloadBytesMax }: WorkerStreamOptions,
 ): Promise<void> {
@@ -106,7 +114,7 @@ async function follow(
   for (;;) {
     const next = await messages.next();
     if (next.done === true || failures.length > 0) break;
-    const { message } = next.value;
+    const { message } = messageOf(next.value, PATH);
     switch (message?.$case) {
       case "outcomes": {
         const { sequence, outcomes } = message.value;

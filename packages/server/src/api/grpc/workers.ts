@@ -4,16 +4,16 @@ import {
   ListWorkersRequest,
   type ServerMessage,
   type Worker,
-  type WorkerMessage,
+  WorkerMessage,
   WorkerServiceService,
 } from "@baton/sdk/contract";
 import type { WorkerView } from "../../domain/views.ts";
 import type { Operations } from "../operations.ts";
-import { decodeMessage } from "./decode.ts";
+import { type Decoded, decodeMessage } from "./decode.ts";
 import { type MethodContext, type Methods, unary } from "./methods.ts";
 
 /** Takes the stream of one worker; it answers errors itself. */
-export type WorkerConnect = handleBidiStreamingCall<WorkerMessage, ServerMessage>;
+export type WorkerConnect = handleBidiStreamingCall<Decoded<WorkerMessage>, ServerMessage>;
 
 export function workerMethods(
   operations: Operations,
@@ -23,11 +23,11 @@ export function workerMethods(
   const { connect, list } = WorkerServiceService;
   return {
     connect: (server) => {
-      server.register<WorkerMessage, ServerMessage>(
+      server.register<Decoded<WorkerMessage>, ServerMessage>(
         connect.path,
         workerConnect,
         connect.responseSerialize,
-        connect.requestDeserialize,
+        decodeMessage(WorkerMessage),
         "bidi",
       );
     },
