@@ -42,7 +42,7 @@ export interface Gap {
 }
 
 /** Of each worker, from its first failure in a row to its next connection. */
-export function gapsOf(journal: readonly JournalEntry[]): readonly Gap[] {
+function gapsOf(journal: readonly JournalEntry[]): readonly Gap[] {
   const since = new Map<number, number>();
   return journal.flatMap((entry): Gap[] => {
     const fromMs = since.get(entry.pid);

@@ -23,8 +23,16 @@ const SETTINGS = {
     .regex(/^postgres(ql)?:\/\//, "must begin with postgres:// or postgresql://")
     .optional()
     .describe("Your own PostgreSQL (15 to 18). Absent: the embedded one."),
-  BATON_DATA_DIRECTORY: z.string().min(1).optional().describe("Data of the embedded PostgreSQL. Default: .baton here."),
-  BATON_HOST: z.string().min(1).default("127.0.0.1").describe("Address that HTTP and gRPC listen on."),
+  BATON_DATA_DIRECTORY: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Data of the embedded PostgreSQL. Default: .baton here."),
+  BATON_HOST: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("Address that HTTP and gRPC listen on."),
   BATON_ALLOW_UNAUTHENTICATED: z
     .enum(["true", "false"])
     .default("false")
@@ -33,8 +41,19 @@ const SETTINGS = {
     ),
   BATON_HTTP_PORT: port.default(8080).describe("Port of HTTP. 0: any free one."),
   BATON_GRPC_PORT: port.default(9000).describe("Port of gRPC. 0: any free one."),
-  BATON_SERVER_NAME: z.string().min(1).max(128).optional().describe("Name of this server. Default: host and process id."),
-  BATON_DATABASE_CONNECTIONS: z.coerce.number().int().min(4).max(500).default(12).describe("Most connections to PostgreSQL."),
+  BATON_SERVER_NAME: z
+    .string()
+    .min(1)
+    .max(128)
+    .optional()
+    .describe("Name of this server. Default: host and process id."),
+  BATON_DATABASE_CONNECTIONS: z.coerce
+    .number()
+    .int()
+    .min(4)
+    .max(500)
+    .default(12)
+    .describe("Most connections to PostgreSQL."),
   BATON_PAYLOAD_BYTES_MAX: z.coerce
     .number()
     .int()
@@ -52,8 +71,13 @@ const SETTINGS = {
   BATON_RETENTION_FINISHED_DAYS: days
     .default(RETENTION_FINISHED_DAYS_DEFAULT)
     .describe("Days that succeeded and cancelled jobs and their results are kept."),
-  BATON_RETENTION_DEAD_DAYS: days.default(RETENTION_DEAD_DAYS_DEFAULT).describe("Days that dead jobs are kept."),
-  BATON_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info").describe("What is logged."),
+  BATON_RETENTION_DEAD_DAYS: days
+    .default(RETENTION_DEAD_DAYS_DEFAULT)
+    .describe("Days that dead jobs are kept."),
+  BATON_LOG_LEVEL: z
+    .enum(["trace", "debug", "info", "warn", "error", "silent"])
+    .default("info")
+    .describe("What is logged."),
 } as const;
 
 const Settings = z.object(SETTINGS);
@@ -95,14 +119,17 @@ export function settingDocs(): readonly SettingDoc[] {
  * @throws AppError invalid_config that names every wrong variable, and every unknown one that begins with BATON_
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
-  const given = Object.entries(environment).filter(([, value]) => value !== undefined && value !== "");
+  const given = Object.entries(environment).filter(
+    ([, value]) => value !== undefined && value !== "",
+  );
   const known = Object.fromEntries(given.filter(([name]) => name in SETTINGS));
   const parsed = Settings.safeParse(known);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0] ?? "");
       // A connection string carries a password.
-      const received = name === "DATABASE_URL" ? "" : `; received ${JSON.stringify(environment[name])}`;
+      const received =
+        name === "DATABASE_URL" ? "" : `; received ${JSON.stringify(environment[name])}`;
       return `${name}: ${issue.message}${received}`;
     });
     throw new AppError("invalid_config", `Settings are wrong. ${problems.join(". ")}`);
