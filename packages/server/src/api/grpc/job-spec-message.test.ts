@@ -90,8 +90,10 @@ describe("jobSpecFromMessage", () => {
   });
 
   it("gives back exactly the JSON that came", () => {
+    // Keys that change prototypes are refused, and come up now and then.
+    const harmless = fc.json().filter((json) => !json.includes("__proto__"));
     fc.assert(
-      fc.property(fc.json(), (json) => {
+      fc.property(harmless, (json) => {
         const { input } = jobSpecFromMessage(aMessage({ input: Buffer.from(json) }), 100_000);
 
         assert.equal(inputBytes(aJobView({ input })).toString(), json);
