@@ -25,9 +25,14 @@ function isJson(text: string): boolean {
 
 const CHARACTERS = Array.from('{}[],:"\\ u0123456789-+.eEtrufalsn\n\t\u0001é😀');
 
+/** JSON text of any value but the few with keys that are refused: they come up once in some thousand. */
+function harmlessJson(constraints: fc.JsonSharedConstraints = {}): fc.Arbitrary<string> {
+  return fc.json(constraints).filter((text) => !text.includes("__proto__"));
+}
+
 /** JSON text of any value, with random spaces, cut, doubled or with one character replaced. */
 const brokenJson = fc
-  .tuple(fc.json(), fc.nat(), fc.constantFrom(...CHARACTERS))
+  .tuple(harmlessJson(), fc.nat(), fc.constantFrom(...CHARACTERS))
   .map(([text, at, character]) => {
     const index = at % (text.length + 1);
     return [
@@ -41,7 +46,7 @@ const brokenJson = fc
 describe("parseJsonText", () => {
   it("returns the text and the value of every JSON text", () => {
     fc.assert(
-      fc.property(fc.json(), (text) => {
+      fc.property(harmlessJson(), (text) => {
         const result = parseJsonText(bytesOf(text));
         assert.deepEqual(result, { kind: "ok", text, value: JSON.parse(text) });
       }),
@@ -140,10 +145,17 @@ describe("parseJsonText", () => {
 
   it("finds the depth that a walk over the value finds", () => {
     fc.assert(
-      fc.property(fc.json({ maxDepth: 6 }), fc.integer({ min: 1, max: 6 }), (text, depthMax) => {
-        const isWithin = depthOf(JSON.parse(text)) <= depthMax;
-        assert.equal(parseJsonText(bytesOf(text), { depthMax }).kind, isWithin ? "ok" : "invalid");
-      }),
+      fc.property(
+        harmlessJson({ maxDepth: 6 }),
+        fc.integer({ min: 1, max: 6 }),
+        (text, depthMax) => {
+          const isWithin = depthOf(JSON.parse(text)) <= depthMax;
+          assert.equal(
+            parseJsonText(bytesOf(text), { depthMax }).kind,
+            isWithin ? "ok" : "invalid",
+          );
+        },
+      ),
     );
   });
 
