@@ -118,8 +118,9 @@ async function startWorker(
       "--queues=default,bulk",
       "--slots=50",
       "--prefetch=200",
-      // Short, so that a worker that was killed is not waited for.
-      "--lease-ms=2s",
+      // Shorter than usual, so that nobody waits long for a worker that was killed, and longer than loading libraries
+      // can block a slow machine.
+      "--lease-ms=5s",
     ],
     environment: {
       ...cleanEnvironment(),

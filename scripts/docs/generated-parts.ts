@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { commandReference, exitCodeTable } from "./command-reference.ts";
 import { settingsTable } from "./settings-table.ts";
 import { stateDiagram } from "./state-diagram.ts";
 
@@ -8,6 +9,8 @@ import { stateDiagram } from "./state-diagram.ts";
 const PARTS = [
   { file: "docs/concepts.md", name: "state-diagram", source: "domain/job.ts", make: stateDiagram },
   { file: "docs/operations.md", name: "settings", source: "config.ts", make: settingsTable },
+  { file: "docs/cli.md", name: "exit-codes", source: "cli/exit-codes.ts", make: exitCodeTable },
+  { file: "docs/cli.md", name: "commands", source: "cli/commands", make: commandReference },
 ] as const;
 
 /** Writes the generated parts of the documents anew. */

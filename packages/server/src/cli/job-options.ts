@@ -59,7 +59,10 @@ export function withJobOptions(command: Command): Command {
     ),
     durationOption("--retry-base-ms <duration>", "first pause between attempts (default: 1s)"),
     durationOption("--retry-max-ms <duration>", "longest pause between attempts (default: 1h)"),
-    new Option("--retry-jitter <name>", "full: pause at random up to its length").choices(JITTERS),
+    new Option(
+      "--retry-jitter <name>",
+      "whether the pause varies at random, up to its length",
+    ).choices(JITTERS),
     durationOption(
       "--attempt-timeout-ms <duration>",
       "one attempt may take so long; 0: no limit (default: 1h)",

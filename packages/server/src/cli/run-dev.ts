@@ -21,7 +21,7 @@ export interface RunDevOptions {
   /** Settings given as options, by the names of their variables; the worker gets them, too. */
   readonly settings: Readonly<Record<string, string>>;
   readonly taskFiles: readonly string[];
-  readonly slots: string | undefined;
+  readonly slots: number | undefined;
 }
 
 const DRAIN_MS_MAX = 10_000;

@@ -6,14 +6,21 @@ import { readConfig, settingDocs, type Config } from "../config.ts";
 /** Options by the names that commander gives them. */
 export type SettingFlags = Readonly<Record<string, unknown>>;
 
-/** Adds an option for each setting. */
-export function withSettingOptions(command: Command): Command {
+/** Heading of the settings in the help. */
+export const SETTING_GROUP =
+  "Settings, each also by its environment variable (BATON_…, DATABASE_URL):";
+
+/**
+ * Adds an option for each setting.
+ *
+ * @param names variables of those to add @default all
+ */
+export function withSettingOptions(command: Command, names?: readonly string[]): Command {
   for (const { name, description, defaultText } of settingDocs()) {
+    if (names !== undefined && !names.includes(name)) continue;
     const fallback = defaultText === "" ? "" : ` (default: ${defaultText})`;
     const option = new Option(`${flagOf(name)} <${valueOf(name)}>`, `${description}${fallback}`);
-    command.addOption(
-      option.helpGroup("Settings, each also by its environment variable (BATON_…, DATABASE_URL):"),
-    );
+    command.addOption(option.helpGroup(SETTING_GROUP));
   }
   return command;
 }

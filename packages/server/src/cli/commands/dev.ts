@@ -1,6 +1,6 @@
 import { Command } from "commander";
 
-import { parseOneMore } from "../option-values.ts";
+import { parseInteger, parseOneMore } from "../option-values.ts";
 import { runDev } from "../run-dev.ts";
 import {
   configOf,
@@ -11,8 +11,10 @@ import {
 
 interface Flags {
   readonly tasks?: readonly string[];
-  readonly slots?: string;
+  readonly slots?: number;
 }
+
+const SLOTS_MAX = 10_000;
 
 /** `baton dev` */
 export function createCommand(): Command {
@@ -25,7 +27,11 @@ export function createCommand(): Command {
       "a module with tasks of your own for the worker; may be given several times",
       parseOneMore,
     )
-    .option("--slots <n>", "jobs that the worker runs at a time");
+    .option(
+      "--slots <n>",
+      "jobs that the worker runs at a time (default: 10)",
+      parseInteger(1, SLOTS_MAX),
+    );
   return withSettingOptions(command).action(async (flags: Flags & SettingFlags) => {
     process.exitCode = await runDev({
       config: configOf(flags),

@@ -23,14 +23,16 @@ export function createCommand(): Command {
     )
     .option("--status", "change nothing, and list what is applied and what is missing")
     .option("--json", "print JSON");
-  return withSettingOptions(command).action(async (flags: Flags) => {
-    const config = configOf(flags);
-    await explainingDatabaseErrors(() =>
-      withDatabase(config, (db) =>
-        flags.status ? printStatus(db, flags) : applyMissing(db, flags),
-      ),
-    );
-  });
+  return withSettingOptions(command, ["DATABASE_URL", "BATON_DATA_DIRECTORY"]).action(
+    async (flags: Flags) => {
+      const config = configOf(flags);
+      await explainingDatabaseErrors(() =>
+        withDatabase(config, (db) =>
+          flags.status ? printStatus(db, flags) : applyMissing(db, flags),
+        ),
+      );
+    },
+  );
 }
 
 async function applyMissing(db: Database, flags: Flags): Promise<void> {
