@@ -16,12 +16,12 @@ export function unsafeInstants(
   return [...lost, ...long.map(({ pid, toMs }) => ({ pid, atMs: toMs }))];
 }
 
-/** Whether the worker's lease lasted over the gap for certain. */
+/** Whether the lease must have lasted over the gap. */
 function isWithinLease(gap: Gap, leaseMs: number): boolean {
   return gap.toMs - gap.fromMs < leaseMs - CONTACT_SLACK_MS;
 }
 
-/** Whether a worker lost contact after an instant, and had it again within its lease. */
+/** Whether a worker lost contact after an instant, and had it again before its lease was over. */
 export function wasBackInTime(
   journal: readonly JournalEntry[],
   pid: number,
@@ -31,7 +31,14 @@ export function wasBackInTime(
   const gap = gapsOf(journal).find(
     (candidate) => candidate.pid === pid && candidate.toMs > sinceMs,
   );
-  return gap !== undefined && isWithinLease(gap, leaseMs);
+  if (gap === undefined || gap.toMs - gap.fromMs >= leaseMs) return false;
+  return !journal.some(
+    (entry) =>
+      entry.kind === "lease_lost" &&
+      entry.pid === pid &&
+      entry.atMs >= gap.fromMs &&
+      entry.atMs <= gap.toMs,
+  );
 }
 
 /** Times during which a worker was out of contact. */

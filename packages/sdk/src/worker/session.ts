@@ -128,7 +128,10 @@ export class Session {
     this.#isWelcomed = true;
     this.#cancelTimer();
     this.#heartbeatIntervalMs = Math.max(1, welcome.heartbeatIntervalMs || welcome.leaseMs / 4);
-    this.#cancelTimer = this.#clock.after(this.#heartbeatIntervalMs, () => this.#beat());
+    // The lease counts from the hello, and so does the beat: a slow welcome has used up part of it.
+    const sinceHelloMs = this.#clock.now() - this.#helloSentAt;
+    const firstBeatMs = Math.max(0, this.#heartbeatIntervalMs - sinceHelloMs);
+    this.#cancelTimer = this.#clock.after(firstBeatMs, () => this.#beat());
     this.#events.onContact(this.#helloSentAt, welcome.leaseMs);
     this.#events.onWelcome(welcome);
   }

@@ -226,6 +226,19 @@ describe("a worker whose lease passes", () => {
     assert.equal(run.ctx.signal.aborted, true);
   });
 
+  it("sends its first heartbeat at once when the welcome was slow", async (t) => {
+    const { server, worker, clock } = await aWorker(t, { tasks: [echo] });
+    const started = worker.start();
+    const connection = await server.connection();
+
+    clock.advance(5_000);
+    await connection.welcome();
+    await started;
+    clock.advance(1);
+
+    assert.equal((await connection.next("heartbeat")).sequence, 1);
+  });
+
   it("keeps its jobs as long as heartbeats are answered", async (t) => {
     const manual = new ManualTask();
     const { server, worker, clock } = await aWorker(t, { tasks: [manual.task] });
