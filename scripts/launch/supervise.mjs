@@ -21,6 +21,8 @@ export async function supervise(node, command) {
     cwd: command.directory,
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: {
+      // Saves each process a quarter of its start, and tests start hundreds. Node leaves it be where it cannot write.
+      NODE_COMPILE_CACHE: join(command.root, "node_modules/.cache/node"),
       ...process.env,
       // Tools that start with "#!/usr/bin/env node" run on the same Node.
       PATH: [dirname(node), bin, process.env["PATH"] ?? ""].join(delimiter),
