@@ -25,7 +25,7 @@ export async function aSite(stage: Stage): Promise<Site> {
 }
 
 /** A client that is closed after the test. */
-function aClient(stage: Stage, address: string): Client {
+export function aClient(stage: Stage, address: string): Client {
   const client = createClient({ address });
   stage.after(() => client.close());
   return client;
