@@ -99,7 +99,8 @@ function zshScript(root: Node): string {
   return `#compdef baton
 # zsh completion of baton
 ${functions.join("\n")}
-compdef _baton baton`;
+# Loaded by itself when it is needed first, or sourced.
+if [ "$funcstack[1]" = "_baton" ]; then _baton "$@"; else compdef _baton baton; fi`;
 }
 
 function zshFunction(node: Node): string {

@@ -41,6 +41,7 @@ const BY_ERROR_CODE: ReadonlyMap<string, ExitCode> = new Map<string, ExitCode>([
   ["job_not_dead", EXIT.conflict],
   ["deadline_exceeded", EXIT.timedOut],
   ["invalid_usage", EXIT.usage],
+  ["file_unreadable", EXIT.usage],
   ["invalid_argument", EXIT.usage],
   ["invalid_input", EXIT.usage],
   ["invalid_cursor", EXIT.usage],

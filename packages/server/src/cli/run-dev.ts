@@ -97,6 +97,7 @@ function startWorker(
   const address = `${host.includes(":") ? `[${host}]` : host}:${server.grpcPort}`;
   const filesDirectory = filesDirectoryOf();
   const ready = Promise.withResolvers<void>();
+  let isReady = false;
   // Its own lines are of interest only when something is wrong.
   const logLevel = config.logLevel === "info" ? "warn" : config.logLevel;
   const program = process.argv[1];
@@ -117,7 +118,8 @@ function startWorker(
       ...(filesDirectory !== undefined && { BATON_TASKS_FILES_DIRECTORY: filesDirectory }),
     },
     onReady: (pid) => {
-      logger.info({ workerPid: pid }, "the worker is ready");
+      if (isReady) logger.info({ workerPid: pid }, "the worker is back");
+      isReady = true;
       ready.resolve();
     },
     onDied: (how, restartMs) => {

@@ -194,10 +194,10 @@ describe("baton submit", () => {
     [
       "a missing file",
       ["--file", "/nowhere/jobs.jsonl"],
-      1,
+      2,
       /\/nowhere\/jobs\.jsonl cannot be read: there is no such file/,
     ],
-    ["a directory for a file", ["--file", os.tmpdir()], 1, /cannot be read: it is a directory/],
+    ["a directory for a file", ["--file", os.tmpdir()], 2, /cannot be read: it is a directory/],
     ["neither task nor file", [], 2, /Expected the name of a task, or --file; received neither/],
     ["waiting for a file", ["--file", "x", "--wait"], 2, /--wait waits for one job/],
     ["a malformed address", ["echo", "--address", "nonsense"], 2, /address must be host:port/],
