@@ -121,7 +121,7 @@ async function isConfirmed(
   change: ManyChange,
   counted: number,
 ): Promise<boolean> {
-  const what = `${change.verb} ${countText(Math.min(counted, flags.limit))} ${filterText(flags, change.kind)}`;
+  const what = `${change.verb} ${filterText(flags, change.kind)} (${atMost(Math.min(counted, flags.limit))})`;
   if (flags.yes) return true;
   if (!process.stdin.isTTY) {
     throw usageError(`This would ${what}. Expected --yes, because nobody can be asked here.`);
@@ -137,6 +137,6 @@ async function isConfirmed(
   }
 }
 
-function countText(count: number): string {
+function atMost(count: number): string {
   return count >= COUNT_MAX ? `${COUNT_MAX} or more` : String(count);
 }

@@ -1,6 +1,7 @@
 /** Jobs for people. */
 import type { Attempt, Job, JobError, JobState } from "@baton/sdk";
 
+import { countText } from "./count-text.ts";
 import { sheetText, tableText, type Column } from "./table.ts";
 import { paint, printable, printableLines, type Style } from "./terminal.ts";
 import { agoText, durationText } from "./time-text.ts";
@@ -72,7 +73,7 @@ const JOB_COLUMNS: readonly Column<Job>[] = [
   { head: "STATE", cell: (job) => job.state, style: (job) => STYLE_OF_STATE[job.state] },
   { head: "TASK", cell: (job) => job.task, isElastic: true },
   { head: "QUEUE", cell: (job) => job.queue, isElastic: true },
-  { head: "ATTEMPT", cell: (job) => `${job.attempt}/${job.maxAttempts}`, align: "right" },
+  { head: "ATTEMPT", cell: (job) => String(job.attempt), align: "right" },
   { head: "ACCEPTED", cell: (job) => agoText(job.createdAt) },
   { head: "TOOK", cell: tookText },
 ];
@@ -121,8 +122,8 @@ function styleOfOutcome(outcome: Attempt["outcome"]): Style {
 }
 
 function attemptsOf(job: Job): string {
-  const failures = job.failureCount === 0 ? "" : `, ${job.failureCount} failed`;
-  return `${job.attempt} of at most ${job.maxAttempts}${failures}`;
+  const failed = job.failureCount === 0 ? "" : `, ${job.failureCount} failed`;
+  return `${job.attempt}${failed} (dead after ${countText(job.maxAttempts, "failure")})`;
 }
 
 function cancelText(job: Job): string | undefined {

@@ -36,8 +36,9 @@ function barProgress({ label, unit }: ProgressOptions, total: number): Progress 
     barCompleteChar: "█",
     barIncompleteChar: "░",
     barsize: 30,
-    // The cursor stays: a process that is killed could not bring it back.
+    // Cursor and wrapping stay as they are: a process that is killed could not put them back.
     hideCursor: null,
+    linewrap: null,
     gracefulExit: false,
   });
   bar.start(total, 0, { rate: "" });

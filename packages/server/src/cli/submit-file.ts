@@ -7,6 +7,7 @@ import {
 } from "@baton/sdk";
 
 import { useClient, type ClientFlags } from "./client.ts";
+import { countText } from "./count-text.ts";
 import { CliError } from "./failure.ts";
 import { readChunks, requireFile, STDIN } from "./input.ts";
 import { readJobLines, type LineDefaults } from "./job-lines.ts";
@@ -101,15 +102,15 @@ async function report(
   const least = refusedBatchCount > result.refused.length ? "more than " : "";
   throw new CliError(
     "bulk_refused",
-    `The server refused ${refusedBatchCount} batches with ${least}${refusedCount} jobs whole, each because of the ` +
-      "lines below. Correct them and submit those batches again.",
+    `The server refused ${countText(refusedBatchCount, "batch", "batches")} with ${least}` +
+      `${countText(refusedCount, "job")} whole, because of the lines below. Correct them and submit those batches again.`,
     { acceptedCount, items: refused.flatMap(linesToCorrect) },
   );
 }
 
 function acceptedText({ acceptedCount, duplicateCount }: SubmitStreamResult): string {
   const duplicates = duplicateCount === 0 ? "" : `, ${duplicateCount} of them submitted before`;
-  return `${acceptedCount} jobs were accepted${duplicates}.`;
+  return `Accepted: ${countText(acceptedCount, "job")}${duplicates}.`;
 }
 
 function refusedJson(batch: RefusedBatch, lines: LineNumbers) {
@@ -153,7 +154,8 @@ function withAcceptedCount(error: unknown, lines: LineNumbers): unknown {
   const index = error.details["index"];
   const line = typeof index === "number" ? lines.of(index) : undefined;
   const accepted = error.details["acceptedCount"];
-  const told = typeof accepted === "number" ? `; ${accepted} jobs were accepted` : "";
+  const told =
+    typeof accepted === "number" ? `; accepted before: ${countText(accepted, "job")}` : "";
   const place = line === undefined ? "" : `Line ${line}: `;
   return new CliError(
     error.code,

@@ -49,7 +49,7 @@ export function tableText<Row>(columns: readonly Column<Row>[], rows: readonly R
       columns.map((column, at) => {
         const text = cells[index]?.[at] ?? "";
         const style = column.style?.(row);
-        return style === undefined ? text : paint(style, text);
+        return style === undefined || text === "" ? text : paint(style, text);
       }),
     );
   }

@@ -3,6 +3,7 @@ import { Command } from "commander";
 
 import { changeMany, STEP_JOBS, withManyOptions, type ManyFlags } from "../change-many.ts";
 import { useClient, withClientOptions, type ClientFlags } from "../client.ts";
+import { countText } from "../count-text.ts";
 import { usageError } from "../failure.ts";
 import {
   filterOf,
@@ -81,8 +82,9 @@ async function cancelMany(client: Client, flags: Flags): Promise<void> {
   const { cancelledCount, requestedCount } = told;
   const hasMore = told.hasMore || result.hasMore;
   if (flags.json) return writeJson({ cancelledCount, requestedCount, hasMore });
-  await writeLine(
-    `${cancelledCount} jobs are cancelled, and the workers of ${requestedCount} running ones were told to stop.`,
-  );
+  await writeLine(`Cancelled: ${countText(cancelledCount, "job")}.`);
+  if (requestedCount > 0) {
+    await writeLine(`Told to stop: ${countText(requestedCount, "running job")}.`);
+  }
   if (hasMore) note("There are more that match: repeat the command, or set a higher --limit.");
 }

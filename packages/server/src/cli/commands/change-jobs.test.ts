@@ -116,7 +116,10 @@ describe("commands that change jobs", () => {
       const { exitCode, stderr } = await baton("cancel", "--tag", "sure");
 
       assert.equal(exitCode, 2);
-      assert.match(stderr, /This would cancel 1 unfinished jobs with tag sure\. Expected --yes/);
+      assert.match(
+        stderr,
+        /This would cancel unfinished jobs with tag sure \(1\)\. Expected --yes/,
+      );
       assert.equal((await job.get()).state, "scheduled");
     });
   });
@@ -154,7 +157,7 @@ describe("commands that change jobs", () => {
 
       const { exitCode, stdout } = await baton("dlq", "redrive", "--tag", "two", "--yes");
 
-      assert.deepEqual([exitCode, stdout], [0, "2 jobs are back in their queues.\n"]);
+      assert.deepEqual([exitCode, stdout], [0, "Redriven: 2 jobs.\n"]);
       await Promise.all(ids.map((id) => client.job(id).result()));
     });
 
@@ -178,7 +181,10 @@ describe("commands that change jobs", () => {
       const listed = await baton("queues");
       const resumed = await baton("queues", "resume", "night", "--json");
 
-      assert.match(paused.stdout, /^Queue night is paused; 0 running jobs go on, 0 wait\.\n$/);
+      assert.match(
+        paused.stdout,
+        /^Queue night is paused\. Running jobs go on: 0; waiting: 0\.\n$/,
+      );
       assert.match(listed.stdout, /\nnight +paused +0 +0 +0 +too loud\n/);
       assert.equal(JSON.parse(resumed.stdout).isPaused, false);
     });

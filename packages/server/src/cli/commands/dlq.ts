@@ -3,6 +3,7 @@ import { Command } from "commander";
 
 import { changeMany, STEP_JOBS, withManyOptions, type ManyFlags } from "../change-many.ts";
 import { useClient, withClientOptions, type ClientFlags } from "../client.ts";
+import { countText } from "../count-text.ts";
 import { usageError } from "../failure.ts";
 import { filterOf, isFiltered, withFilterOptions, type FilterFlags } from "../filter-options.ts";
 import { deadJobsText } from "../job-text.ts";
@@ -68,6 +69,6 @@ async function redriveMany(client: Client, flags: RedriveFlags): Promise<void> {
   if (result === undefined) return;
   const { changedCount: redrivenCount, hasMore } = result;
   if (flags.json) return writeJson({ redrivenCount, hasMore });
-  await writeLine(`${redrivenCount} jobs are back in their queues.`);
+  await writeLine(`Redriven: ${countText(redrivenCount, "job")}.`);
   if (hasMore) note("There are more that match: repeat the command, or set a higher --limit.");
 }

@@ -40,8 +40,8 @@ function pauseCommand(): Command {
     const queue = await useClient(flags, (client) => client.queues.pause(name, flags.reason));
     if (flags.json) return writeJson(queueJson(queue));
     await writeLine(
-      `Queue ${printable(name)} is paused; ${countText(queue.runningCount)} running jobs go on, ` +
-        `${countText(queue.queuedCount)} wait.`,
+      `Queue ${printable(name)} is paused. Running jobs go on: ${upTo(queue.runningCount)}; ` +
+        `waiting: ${upTo(queue.queuedCount)}.`,
     );
   });
 }
@@ -54,7 +54,9 @@ function resumeCommand(): Command {
   ).action(async (name: string, flags: ClientFlags) => {
     const queue = await useClient(flags, (client) => client.queues.resume(name));
     if (flags.json) return writeJson(queueJson(queue));
-    await writeLine(`Queue ${printable(name)} starts jobs; ${countText(queue.queuedCount)} wait.`);
+    await writeLine(
+      `Queue ${printable(name)} starts jobs again; waiting: ${upTo(queue.queuedCount)}.`,
+    );
   });
 }
 
@@ -67,9 +69,9 @@ const COLUMNS: readonly Column<QueueView>[] = [
     cell: ({ isPaused }) => (isPaused ? "paused" : "open"),
     style: ({ isPaused }) => (isPaused ? "yellow" : "green"),
   },
-  { head: "QUEUED", cell: ({ queuedCount }) => countText(queuedCount), align: "right" },
-  { head: "SCHEDULED", cell: ({ scheduledCount }) => countText(scheduledCount), align: "right" },
-  { head: "RUNNING", cell: ({ runningCount }) => countText(runningCount), align: "right" },
+  { head: "QUEUED", cell: ({ queuedCount }) => upTo(queuedCount), align: "right" },
+  { head: "SCHEDULED", cell: ({ scheduledCount }) => upTo(scheduledCount), align: "right" },
+  { head: "RUNNING", cell: ({ runningCount }) => upTo(runningCount), align: "right" },
   {
     head: "OLDEST QUEUED",
     cell: ({ oldestQueuedAt }) => (oldestQueuedAt === undefined ? "" : agoText(oldestQueuedAt)),
@@ -78,6 +80,6 @@ const COLUMNS: readonly Column<QueueView>[] = [
 ];
 
 /** Servers count no further. */
-function countText(count: number): string {
+function upTo(count: number): string {
   return count >= COUNT_MAX ? `${COUNT_MAX}+` : String(count);
 }

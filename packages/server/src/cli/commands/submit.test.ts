@@ -286,7 +286,7 @@ describe("baton submit", () => {
       assert.equal(exitCode, 2);
       assert.match(
         stderr,
-        /line 1501 is not JSON: unexpected "o" at column 2; 1000 jobs were accepted /,
+        /line 1501 is not JSON: unexpected "o" at column 2; accepted before: 1,000 jobs /,
       );
     });
 
@@ -297,8 +297,8 @@ describe("baton submit", () => {
       const { exitCode, stdout, stderr } = await submit(["--file", jobs]);
 
       assert.equal(exitCode, 1);
-      assert.equal(stdout, "0 jobs were accepted.\n");
-      assert.match(stderr, /^error: The server refused 1 batches with 2 jobs whole/);
+      assert.equal(stdout, "Accepted: 0 jobs.\n");
+      assert.match(stderr, /^error: The server refused 1 batch with 2 jobs whole/);
       assert.match(stderr, /\n {2}line 3: .*nosuch.* \(task_not_found\)\n/);
     });
 
@@ -307,7 +307,7 @@ describe("baton submit", () => {
         input: '{"task":"echo","queue":"bulk"}\n'.repeat(10_000),
       });
 
-      assert.deepEqual([exitCode, stdout], [0, "10000 jobs were accepted.\n"]);
+      assert.deepEqual([exitCode, stdout], [0, "Accepted: 10,000 jobs.\n"]);
     });
   });
 });

@@ -128,7 +128,7 @@ function waitLine(): { show(job: Job): void; end(): void } {
   return {
     show: (job) => {
       const progress = job.progress === undefined ? "" : `  ${progressText(job.progress)}`;
-      const attempt = job.attempt > 1 ? `  attempt ${job.attempt}/${job.maxAttempts}` : "";
+      const attempt = job.attempt > 1 ? `  attempt ${job.attempt}` : "";
       stderr.write(`\r\u001b[K${stateText(job.state)}${attempt}${progress}`);
     },
     end: () => void stderr.write("\r\u001b[K"),

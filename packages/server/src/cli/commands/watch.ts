@@ -60,7 +60,7 @@ async function watchOne(client: Client, id: string, flags: Flags): Promise<void>
 }
 
 function jobLine(job: Job): string {
-  const attempt = `attempt ${job.attempt}/${job.maxAttempts}`;
+  const attempt = `attempt ${job.attempt}`;
   const progress = job.progress === undefined ? "" : `  ${progressText(job.progress)}`;
   return `${stateText(job.state)}  ${printable(job.task)}  ${attempt}${progress}`;
 }
