@@ -31,6 +31,8 @@ export interface ServerProcess {
   signal(signal: NodeJS.Signals): void;
   /** Kills it and waits for its end. What it has started (PostgreSQL) stays. */
   kill(): Promise<void>;
+  /** Asks it to stop and waits for its end. */
+  stop(): Promise<void>;
   /** Starts it again on the same ports and data. Resolves when it serves. */
   start(): Promise<void>;
 }
@@ -125,6 +127,7 @@ async function startServerProcess(
     },
     signal: (signal) => program.signal(signal),
     kill: () => program.end("SIGKILL"),
+    stop: () => program.end("SIGTERM"),
     start: async () => {
       program = run(ports);
       await program.message();

@@ -1,7 +1,7 @@
 /**
  * kill -9 of the server, the workers and the embedded PostgreSQL, each and together, under load.
  *
- * BATON_TORTURE_ROUNDS  rounds, one kill each (default 3; the full torture is 20)
+ * BATON_TORTURE_ROUNDS  rounds, one kill each (default 20)
  * BATON_TORTURE_RATE    jobs a second (default 1,000)
  * BATON_TORTURE_SEED    repeats the plan of a run (default: another one each time)
  */
@@ -11,7 +11,8 @@ import { test } from "node:test";
 
 import { aStage } from "../stage.ts";
 import { checkHistory, RULES } from "./history.ts";
-import { describeOrdeal, playOrdeal } from "./ordeal.ts";
+import { ordealText } from "./ordeal-text.ts";
+import { playOrdeal } from "./ordeal.ts";
 
 const RESUME_MS_MAX = 10_000;
 /** Of breaches of one rule. */
@@ -19,7 +20,7 @@ const SHOWN_MAX = 10;
 
 const ordeal = {
   seed: Number(process.env["BATON_TORTURE_SEED"] ?? randomInt(2 ** 31)),
-  roundCount: Number(process.env["BATON_TORTURE_ROUNDS"] ?? 3),
+  roundCount: Number(process.env["BATON_TORTURE_ROUNDS"] ?? 20),
   ratePerSecond: Number(process.env["BATON_TORTURE_RATE"] ?? 1_000),
   workerCount: 2,
 };
@@ -28,7 +29,7 @@ test(`kill -9 of everything, ${ordeal.roundCount} times, at ${ordeal.ratePerSeco
   console.log(`BATON_TORTURE_SEED=${ordeal.seed} repeats the plan of this run.`);
   const { rounds, history, failures } = await playOrdeal(aStage(t), ordeal);
   const violations = checkHistory(history);
-  console.log(describeOrdeal({ rounds, history, failures }));
+  console.log(ordealText({ rounds, history, failures }));
 
   for (const rule of RULES) {
     await t.test(rule, () => {

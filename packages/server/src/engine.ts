@@ -132,6 +132,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     serverId: () => lease.id,
     renewedAgoMs: () => lease.renewedAgoMs,
     onTasks: (names) => notifier.tasks(names),
+    onReleased: async (laneIds, jobIds) => {
+      await onQueuedIds(laneIds);
+      onChanged(jobIds);
+    },
     now,
   });
 

@@ -214,7 +214,7 @@ describe("the engine", () => {
     const jobs = [await first.job(), await first.job()];
     const keptJob = present(jobs.find((job) => job.id === kept));
     const unknown = { jobId: "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8b", attempt: 1 };
-    await first.connection.closed();
+    await first.connection.closed(false);
 
     const second = await workerFor("adopt", {
       instance: first.instance,

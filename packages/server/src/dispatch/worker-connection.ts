@@ -108,7 +108,7 @@ export interface ConnectionParts {
   /** How long ago this server last renewed its own lease, in milliseconds. */
   readonly renewedAgoMs: () => number;
   readonly onDrain: () => void;
-  readonly onClosed: () => Promise<void>;
+  readonly onClosed: (inOrder: boolean) => Promise<void>;
 }
 
 /** One worker's open stream. */
@@ -172,9 +172,9 @@ export class WorkerConnection {
     this.#parts.onDrain();
   }
 
-  /** The stream is over. */
-  closed(): Promise<void> {
-    return this.#parts.onClosed();
+  /** The stream is over. @param inOrder the worker closed it, and all its outcomes are booked */
+  closed(inOrder: boolean): Promise<void> {
+    return this.#parts.onClosed(inOrder);
   }
 
   #heard(): void {

@@ -1,15 +1,10 @@
 /** Where workers come in: books them, takes in what they hold, and books them out. */
 import { TASKS_MAX } from "../domain/limits.ts";
 import { AppError } from "../errors.ts";
+import { releaseWorker } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
 import { nameCounts, taskPut } from "../store/lane.ts";
-import {
-  workerAttach,
-  workerDetach,
-  workerDetachAbsent,
-  workerDrain,
-  workerLeave,
-} from "../store/worker.ts";
+import { workerAttach, workerDetach, workerDetachAbsent, workerDrain } from "../store/worker.ts";
 import { NAMESPACE_ID, type Lanes } from "./lanes.ts";
 import type { Notes } from "./notes.ts";
 import type { Outcomes } from "./outcomes.ts";
@@ -37,6 +32,8 @@ export interface WorkerDoorOptions {
   readonly serverId: () => number;
   readonly renewedAgoMs: () => number;
   readonly onTasks: (names: readonly string[]) => void;
+  /** Called with the jobs, and the lanes of those that are queued again, of a worker that took its leave. */
+  readonly onReleased: (laneIds: readonly number[], jobIds: readonly string[]) => Promise<void>;
   readonly now: () => number;
 }
 
@@ -160,7 +157,7 @@ export class WorkerDoor {
   }
 
   #connection(session: WorkerSession): WorkerConnection {
-    const { db, outcomes, stops, notes, workers, renewedAgoMs, now } = this.#options;
+    const { db, outcomes, stops, notes, workers, renewedAgoMs, now, onReleased } = this.#options;
     return new WorkerConnection({
       session,
       outcomes,
@@ -174,15 +171,16 @@ export class WorkerDoor {
         // For people only; the session decides.
         void patiently(() => workerDrain(db, session.id)).catch(() => undefined);
       },
-      onClosed: async () => {
+      onClosed: async (inOrder) => {
         // A session that was left before has a successor, or was booked out by whoever left it.
         if (session.isClosed) return;
         workers.leave(session);
-        // At once: its lease runs from now, whatever else waits for the database.
-        await patiently(() => workerDetach(db, session.key, 0));
-        if (!session.isDraining || session.held.size > 0) return;
-        await outcomes.idle();
-        await patiently(() => workerLeave(db, session.key));
+        if (session.isDraining && inOrder) {
+          const { requeuedLaneIds, jobIds } = await patiently(() => releaseWorker(db, session.key));
+          await onReleased(requeuedLaneIds, jobIds);
+        } else {
+          await patiently(() => workerDetach(db, session.key, 0));
+        }
       },
     });
   }

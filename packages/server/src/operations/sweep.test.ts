@@ -10,7 +10,7 @@ import { jobLease } from "../store/job-lease.ts";
 import { attemptList, jobGet } from "../store/job-read.ts";
 import { sql } from "../store/sql.ts";
 import { cancelJob } from "./change-jobs.ts";
-import { expireJobs, reapWorker } from "./sweep.ts";
+import { expireJobs, reapGoneWorker, reapWorker, releaseWorker } from "./sweep.ts";
 
 describe("what the clock brings about", () => {
   const cleanup = suiteCleanup();
@@ -113,5 +113,46 @@ describe("what the clock brings about", () => {
     const [next] = await jobLease(db, [lane], [await aWorker(db)]);
 
     assert.deepEqual([next?.id, next?.attempt], [job.id, 2]);
+  });
+
+  it("gives back at once what was on its way to a worker that took its leave", async () => {
+    const id = await aWorker(db);
+    const job = await aRunningJob(db, laneId, id);
+
+    const report = await releaseWorker(db, { id, connection: 1 });
+
+    assert.deepEqual(report.jobIds, [job.id]);
+    assert.deepEqual(report.requeuedLaneIds, [laneId]);
+    assert.equal((await jobGet(db, job.id))?.state, "queued");
+    assert.deepEqual(
+      (await attemptList(db, job.id)).map(({ attempt, outcome }) => [attempt, outcome]),
+      [[1, "snoozed"]],
+    );
+  });
+
+  it("leaves a worker alone that connected anew before its former connection took its leave", async () => {
+    const id = await aWorker(db);
+    await db.query(sql`update baton.worker set connection = 2 where id = ${id}`);
+    const job = await aRunningJob(db, laneId, id);
+
+    const report = await releaseWorker(db, { id, connection: 1 });
+
+    assert.deepEqual(report.workers, []);
+    assert.equal((await jobGet(db, job.id))?.state, "running");
+  });
+
+  it("gives back what a worker was leased after it was gone", async () => {
+    const id = await aWorker(db);
+    await releaseWorker(db, { id, connection: 1 });
+    const job = await aRunningJob(db, laneId, id);
+
+    const report = await reapGoneWorker(db);
+
+    assert.deepEqual(report.jobIds, [job.id]);
+    assert.deepEqual(
+      (await attemptList(db, job.id)).map(({ attempt, outcome }) => [attempt, outcome]),
+      [[1, "snoozed"]],
+    );
+    assert.deepEqual((await reapGoneWorker(db)).workers, []);
   });
 });

@@ -1,19 +1,20 @@
 /** What the clock brings about: due jobs, expired jobs, lost workers. Safe to run on every server at the same time. */
-import { decideOutcome } from "../domain/outcome.ts";
-import type { JobError } from "../domain/job.ts";
+import { decideOutcome, type ReportedOutcome } from "../domain/outcome.ts";
 import type { TaskDefinition } from "../domain/views.ts";
 import type { Database, Db } from "../store/db.ts";
 import { jobEnd, jobLockExpired } from "../store/job-change.ts";
 import { jobFinish, type FinishedAttempt, type RescheduledAttempt } from "../store/job-finish.ts";
 import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
-import { workerGoneHolding, workerTakeLost } from "../store/worker.ts";
+import { workerGoneHolding, workerLeave, workerTakeLost, type WorkerKey } from "../store/worker.ts";
 import { rescheduleAttempts } from "./end-attempts.ts";
 
 /** An attempt that ended without a word of its handler. */
-const LOST_ERROR: JobError = {
-  code: "worker_lost",
-  message: "The worker was not heard of within its lease.",
+const LOST: ReportedOutcome = {
+  kind: "lost",
+  error: { code: "worker_lost", message: "The worker was not heard of within its lease." },
 };
+/** An attempt that no handler got to see ends as if its worker had given it back: it counts for nothing. */
+const GIVEN_BACK: ReportedOutcome = { kind: "snoozed", delayMs: 0 };
 
 /** Ends up to `limit` jobs that wait past their queue timeout or deadline. @returns their ids */
 export function expireJobs(database: Database, limit: number): Promise<readonly string[]> {
@@ -26,6 +27,7 @@ export function expireJobs(database: Database, limit: number): Promise<readonly 
   });
 }
 
+/** What was taken back, and from whom. */
 export interface ReapReport {
   readonly workers: readonly { readonly id: number; readonly name: string }[];
   readonly requeuedLaneIds: readonly number[];
@@ -33,21 +35,47 @@ export interface ReapReport {
 }
 
 /**
- * Takes back the jobs of one worker whose lease is over, or that is gone and was leased some all the same: they are queued at once, or end when they were cancelled, are
+ * Takes back the jobs of one worker whose lease is over: they are queued at once, or end when they were cancelled, are
  * past their deadline or were lost too often.
  */
 export function reapWorker(database: Database): Promise<ReapReport> {
-  return database.transaction(async (tx) => {
-    const lost = await workerTakeLost(tx, 1);
-    const workers = lost.length > 0 ? lost : await workerGoneHolding(tx, 1);
-    const rows: LeasedJob[] = [];
-    for (const worker of workers) rows.push(...(await jobHeldBy(tx, worker.id)));
-    const requeuedLaneIds = await endLost(tx, rows);
-    return { workers, requeuedLaneIds, jobIds: rows.map((row) => row.id) };
-  });
+  return database.transaction(async (tx) => takeBack(tx, await workerTakeLost(tx, 1), LOST));
 }
 
-async function endLost(tx: Db, rows: readonly LeasedJob[]): Promise<readonly number[]> {
+/**
+ * Takes back the jobs of one worker that is gone and was leased some all the same, by a statement that was under way
+ * when it went. Nobody can have started them.
+ */
+export function reapGoneWorker(database: Database): Promise<ReapReport> {
+  return database.transaction(async (tx) =>
+    takeBack(tx, await workerGoneHolding(tx, 1), GIVEN_BACK),
+  );
+}
+
+/**
+ * Marks a worker gone that took its leave in good order, and takes back at once what the table says it holds: it was on
+ * its way when the worker closed its stream, so nobody has started it.
+ */
+export function releaseWorker(database: Database, key: WorkerKey): Promise<ReapReport> {
+  return database.transaction(async (tx) => takeBack(tx, await workerLeave(tx, key), GIVEN_BACK));
+}
+
+async function takeBack(
+  tx: Db,
+  workers: ReapReport["workers"],
+  outcome: ReportedOutcome,
+): Promise<ReapReport> {
+  const rows: LeasedJob[] = [];
+  for (const worker of workers) rows.push(...(await jobHeldBy(tx, worker.id)));
+  const requeuedLaneIds = await endAttempts(tx, rows, outcome);
+  return { workers, requeuedLaneIds, jobIds: rows.map((row) => row.id) };
+}
+
+async function endAttempts(
+  tx: Db,
+  rows: readonly LeasedJob[],
+  outcome: ReportedOutcome,
+): Promise<readonly number[]> {
   const finished: FinishedAttempt[] = [];
   const rescheduled: RescheduledAttempt[] = [];
   for (const row of rows) {
@@ -60,7 +88,7 @@ async function endLost(tx: Db, rows: readonly LeasedJob[]): Promise<readonly num
       deadlineInMs: row.deadline_in_ms ?? undefined,
       retry: NO_DELAY,
     };
-    const decision = decideOutcome(ended, { kind: "lost", error: LOST_ERROR }, 0);
+    const decision = decideOutcome(ended, outcome, 0);
     const attempt = { jobId: row.id, attempt: row.attempt, durationMs: undefined, ...decision };
     if (attempt.kind === "finish") finished.push(attempt);
     else rescheduled.push(attempt);

@@ -1,6 +1,6 @@
 /** Takes back what lost workers held, and ends what waited too long. Safe on every server at the same time. */
 import { SWEEP_BATCH_MAX } from "../domain/limits.ts";
-import { expireJobs, reapWorker } from "../operations/sweep.ts";
+import { expireJobs, reapGoneWorker, reapWorker, type ReapReport } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
 import { serverBury } from "../store/worker.ts";
 
@@ -31,12 +31,16 @@ export async function reapOnce(
   await serverBury(options.db, options.serverId, SERVER_DEAD_MS);
   let lostCount = 0;
   for (; lostCount < WORKERS_PER_PASS; lostCount += 1) {
-    const { workers, requeuedLaneIds, jobIds } = await reapWorker(options.db);
-    const [worker] = workers;
+    const report = await reapWorker(options.db);
+    const [worker] = report.workers;
     if (worker === undefined) break;
-    options.onLost(worker, jobIds.length);
-    if (requeuedLaneIds.length > 0) await options.onQueued(requeuedLaneIds);
-    options.onChanged(jobIds);
+    options.onLost(worker, report.jobIds.length);
+    await tell(report, options);
+  }
+  for (let passed = 0; passed < WORKERS_PER_PASS; passed += 1) {
+    const report = await reapGoneWorker(options.db);
+    if (report.workers.length === 0) break;
+    await tell(report, options);
   }
   let expiredCount = 0;
   for (;;) {
@@ -45,4 +49,9 @@ export async function reapOnce(
     options.onChanged(ids);
     if (ids.length < SWEEP_BATCH_MAX) return { lostCount, expiredCount };
   }
+}
+
+async function tell(report: ReapReport, options: ReapOptions): Promise<void> {
+  if (report.requeuedLaneIds.length > 0) await options.onQueued(report.requeuedLaneIds);
+  options.onChanged(report.jobIds);
 }

@@ -175,13 +175,16 @@ export async function workerDrain(db: Db, workerId: number): Promise<void> {
   await db.query(sql`update baton.worker set is_draining = true where id = ${workerId}`);
 }
 
-/** Marks a worker gone that said good-bye and holds nothing. */
-export async function workerLeave(db: Db, { id, connection }: WorkerKey): Promise<void> {
-  await db.query(sql`
+/** Marks a worker gone that said good-bye, and locks it. @returns none when another connection of it was booked since */
+export function workerLeave(
+  tx: Db,
+  { id, connection }: WorkerKey,
+): Promise<readonly { readonly id: number; readonly name: string }[]> {
+  return tx.query(sql`
     update baton.worker
        set gone_at = baton.clock()
-     where id = ${id} and connection = ${connection}
-       and not exists (select from baton.job where job.worker_id = worker.id and job.state = 'running')`);
+     where id = ${id} and connection = ${connection} and gone_at is null
+    returning id, name`);
 }
 
 /** Marks workers gone whose lease is over, and locks them. @returns those */

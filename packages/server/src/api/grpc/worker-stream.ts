@@ -74,10 +74,12 @@ async function serve(call: WorkerCall, options: WorkerStreamOptions): Promise<vo
         },
       }),
   );
+  let inOrder = false;
   try {
     await follow(call, messages, connection, options);
+    inOrder = !call.cancelled;
   } finally {
-    await connection.closed();
+    await connection.closed(inOrder);
   }
 }
 
