@@ -27,9 +27,10 @@ const ordeal = {
 
 test(`kill -9 of everything, ${ordeal.roundCount} times, at ${ordeal.ratePerSecond} jobs/s`, async (t) => {
   console.log(`BATON_TORTURE_SEED=${ordeal.seed} repeats the plan of this run.`);
-  const { rounds, history, failures } = await playOrdeal(aStage(t), ordeal);
-  const violations = checkHistory(history);
-  console.log(ordealText({ rounds, history, failures }));
+  const report = await playOrdeal(aStage(t), ordeal);
+  const { rounds, failures } = report;
+  const violations = checkHistory(report.history);
+  console.log(ordealText(report));
 
   for (const rule of RULES) {
     await t.test(rule, () => {

@@ -35,6 +35,8 @@ export interface RoundReport extends Round {
 export interface OrdealReport {
   readonly rounds: readonly RoundReport[];
   readonly history: History;
+  /** Jobs that the load tried to submit. */
+  readonly triedCount: number;
   /** Submissions that failed, by error code. */
   readonly failures: ReadonlyMap<string, number>;
 }
@@ -56,6 +58,7 @@ export async function playOrdeal(stage: Stage, options: OrdealOptions): Promise<
   return {
     rounds: rounds.map((round) => judged(round, history)),
     history,
+    triedCount: site.load.triedCount,
     failures: site.load.failures,
   };
 }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { outliveReader } from "./output.ts";
 import { onParentExit } from "./parent.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -31,6 +32,7 @@ export interface Lifetime {
  * @param onHard called for the second request: must end the process without waiting for anybody
  */
 export function openLifetime(onHard: () => void): Lifetime {
+  outliveReader();
   const controller = new AbortController();
   const requested = Promise.withResolvers<string>();
   let requestedAtMs = 0;

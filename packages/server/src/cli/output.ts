@@ -1,6 +1,8 @@
 /** Standard output: results only. Everything about how it went belongs on standard error. */
 import { once } from "node:events";
 
+import { EXIT } from "./exit-codes.ts";
+
 /** Writes one line, and waits while the reader is slow. */
 export async function writeLine(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain");
@@ -20,4 +22,19 @@ export async function writeJsonLine(value: unknown): Promise<void> {
 /** A remark for people, on standard error. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** Ends the process quietly when nobody reads any more: `baton list --all | head` is no failure. */
+export function endWithReader(): void {
+  process.stdout.on("error", onReaderGone);
+  process.stderr.on("error", () => undefined);
+}
+
+/** For a process that has more to do than to print: it goes on when its terminal or its pipe is gone. */
+export function outliveReader(): void {
+  process.stdout.off("error", onReaderGone).on("error", () => undefined);
+}
+
+function onReaderGone(): void {
+  process.exit(EXIT.ok);
 }

@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 
 import { EXIT } from "./exit-codes.ts";
 import { describeFailure, failureJson, failureText } from "./failure.ts";
+import { endWithReader } from "./output.ts";
 import { createProgram } from "./program.ts";
 
 /** @param argv arguments after the program's name */
@@ -23,13 +24,4 @@ function report(error: unknown, isJson: boolean): number {
   const failure = describeFailure(error);
   process.stderr.write(`${isJson ? failureJson(failure) : failureText(failure)}\n`);
   return failure.exitCode;
-}
-
-/** `baton list --all | head` closes the pipe when it has enough: that is no failure. */
-function endWithReader(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(EXIT.ok);
-    throw error;
-  });
-  process.stderr.on("error", () => undefined);
 }

@@ -152,6 +152,19 @@ describe("baton dev", () => {
     }
   });
 
+  it("goes on when nobody reads what it says, and still stops in order", async () => {
+    const dev = await aDev();
+    dev.child.stdout?.destroy();
+    dev.child.stderr?.destroy();
+
+    process.kill(await workerPid(dev.client), "SIGKILL");
+
+    assert.equal(await echo(dev.client), "hello");
+    dev.child.kill("SIGHUP");
+    assert.equal((await dev.ended).exitCode, 0);
+    assert.equal(await runningPostmaster(pgdata), undefined);
+  });
+
   it("refuses an address that strangers could reach", async () => {
     const { exitCode, stderr } = await start(["--host", "0.0.0.0"]).ended;
 
