@@ -55,3 +55,29 @@ export class AppError extends Error {
     this.details = details;
   }
 }
+
+/** A job of a call that cannot be accepted. Index: its place in the call. */
+export interface BadJob {
+  readonly index: number;
+  readonly error: AppError;
+}
+
+/**
+ * Refuses a call when any of its jobs is bad.
+ *
+ * @param count jobs of the call, the good ones included
+ * @throws AppError the error of the only job, otherwise bulk_rejected, which names every bad one in order
+ */
+export function refuseBadJobs(problems: readonly BadJob[], count: number): void {
+  const inOrder = problems.toSorted((left, right) => left.index - right.index);
+  const [first] = inOrder;
+  if (first === undefined) return;
+  if (count === 1) throw first.error;
+  const items = inOrder.map(({ index, error: { code, message } }) => ({ index, code, message }));
+  throw new AppError(
+    "bulk_rejected",
+    `${items.length} of ${count} jobs are not acceptable, so none was accepted. ` +
+      `First, at index ${first.index}: ${first.error.message}`,
+    { items, itemCount: items.length },
+  );
+}

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import { JobServiceService, JobSpec as JobSpecMessage } from "@baton/sdk/contract";
+import { createHttpApp } from "../src/api/http.ts";
+import type { Operations } from "../src/api/operations.ts";
 import type { JobState } from "../src/domain/job.ts";
 import type { JobSpec } from "../src/domain/job-spec.ts";
 import type { JobView } from "../src/domain/views.ts";
@@ -10,6 +13,7 @@ import type { Database } from "../src/store/db.ts";
 import { present } from "./a-job.ts";
 import { anEngine, aPlayedWorker, refOf, type PlayedWorker } from "./an-engine.ts";
 import { aDatabase } from "./database.ts";
+import { startGrpc } from "./grpc.ts";
 import { suiteCleanup } from "./suite.ts";
 
 describe("the engine", () => {
@@ -329,6 +333,31 @@ describe("the engine", () => {
     assert.deepEqual((await engine.operations.jobList({ filter: { queue: "bulk" } })).items, []);
   });
 
+  for (const [door, send] of [
+    ["REST", bulkByRest],
+    ["gRPC", bulkByGrpc],
+  ] as const) {
+    it(`reports what ${door} cannot read together with every other bad job of a bulk`, async () => {
+      await workerFor(`bulk-by-${door}`);
+
+      const codes = await send(engine.operations, [
+        { task: "noop", input: '"good"', queue: "bulk" },
+        { task: "nobody-has-this" },
+        { task: "noop", retry: { strategy: "sometimes" } },
+        { task: "noop", priority: 1_000, uniqueKey: `twin-${door}` },
+        { task: "noop", uniqueKey: `twin-${door}` },
+      ]);
+
+      assert.deepEqual(codes, [
+        [1, "task_not_found"],
+        [2, "invalid_argument"],
+        [3, "invalid_argument"],
+        [4, "invalid_argument"],
+      ]);
+      assert.deepEqual((await engine.operations.jobList({ filter: { queue: "bulk" } })).items, []);
+    });
+  }
+
   it("refuses two jobs of one call with the same key, also when nothing else is wrong", async () => {
     const twin = { task: "noop", input: "1", queue: "twins", uniqueKey: "twin" };
     await submit({ queue: "twins" });
@@ -435,3 +464,41 @@ describe("the engine", () => {
     await assert.rejects(engine.operations.jobList({ cursor: "x" }), { code: "invalid_cursor" });
   });
 });
+
+/** A job of a bulk call, in words that both doors know. */
+interface BulkJob {
+  readonly task: string;
+  readonly input?: string;
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly uniqueKey?: string;
+  readonly retry?: { readonly strategy: string };
+}
+type RefusedItems = readonly { readonly index: number; readonly code: string }[];
+
+/** @returns index and code of every job that the answer names as bad */
+async function bulkByRest(operations: Operations, jobs: readonly BulkJob[]): Promise<unknown> {
+  const app = createHttpApp({ operations, version: "0.0.0" });
+  const response = await app.inject({
+    method: "POST",
+    url: "/api/v1/jobs/bulk",
+    payload: { jobs },
+  });
+  const { details } = response.json<{ details: { items: RefusedItems } }>();
+  return details.items.map(({ index, code }) => [index, code]);
+}
+
+/** @returns index and code of every job that the answer names as bad */
+async function bulkByGrpc(operations: Operations, jobs: readonly BulkJob[]): Promise<unknown> {
+  await using bench = await startGrpc(operations);
+  const messages = jobs.map(({ input = "", retry, ...rest }) =>
+    JobSpecMessage.fromPartial({
+      ...rest,
+      input: Buffer.from(input),
+      ...(retry !== undefined && { retry }),
+    }),
+  );
+  const { told } = await bench.refusal(JobServiceService.submitMany, { jobs: messages });
+  const { details }: { details: { items: RefusedItems } } = JSON.parse(JSON.stringify(told));
+  return details.items.map(({ index, code }) => [index, code]);
+}

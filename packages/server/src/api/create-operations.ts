@@ -73,7 +73,7 @@ export function createOperations(parts: OperationsParts): Operations {
   };
 
   return {
-    submit: (specs) => parts.intake.submit(specs),
+    submit: (specs, unread) => parts.intake.submit(specs, unread),
     jobGet: requireJob,
     attemptList: async (jobId) => {
       checkJobId(jobId);

@@ -15,16 +15,19 @@ import type {
   TaskDefinition,
   WorkerView,
 } from "../domain/views.ts";
+import type { BadJob } from "../errors.ts";
 
 export interface Operations {
   /**
    * Accepts 1 to 10,000 jobs, all or none; answers after the commit, in order.
    *
+   * @param unread jobs of the same call that their door could not read; `specs` are the others, in order. With any,
+   *   nothing is accepted, and the error tells of every bad job at once
    * @throws AppError `bulk_rejected` with `details.items: {index, code, message}[]` when several specs were given,
    *   otherwise the code of the one bad spec: invalid_argument, malformed_json, payload_too_large, task_not_found,
    *   idempotency_conflict, unique_conflict; resource_exhausted, unavailable
    */
-  submit(specs: readonly JobSpec[]): Promise<readonly SubmitResult[]>;
+  submit(specs: readonly JobSpec[], unread?: readonly BadJob[]): Promise<readonly SubmitResult[]>;
   /** One job with its payloads. @throws AppError job_not_found, invalid_argument (not a UUID) */
   jobGet(jobId: string): Promise<JobView>;
   /** Attempts of a job, oldest first, the running one included. @throws AppError job_not_found */

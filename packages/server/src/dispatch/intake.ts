@@ -12,7 +12,7 @@ import {
   INTAKE_PENDING_MAX,
 } from "../domain/limits.ts";
 import type { TaskDefinition } from "../domain/views.ts";
-import { AppError, type ErrorCode } from "../errors.ts";
+import { AppError, refuseBadJobs, type BadJob } from "../errors.ts";
 import {
   enqueueAgain,
   enqueueKeyed,
@@ -88,14 +88,20 @@ export class Intake {
   }
 
   /** Accepts 1 to BULK_JOBS_MAX jobs, all or none. @see Operations.submit */
-  async submit(specs: readonly JobSpec[]): Promise<readonly SubmitResult[]> {
-    if (specs.length === 0 || specs.length > BULK_JOBS_MAX) {
+  async submit(
+    specs: readonly JobSpec[],
+    unread: readonly BadJob[] = [],
+  ): Promise<readonly SubmitResult[]> {
+    const count = specs.length + unread.length;
+    if (count === 0 || count > BULK_JOBS_MAX) {
       throw new AppError(
         "invalid_argument",
-        `One call takes 1 to ${BULK_JOBS_MAX} jobs; received ${specs.length}.`,
+        `One call takes 1 to ${BULK_JOBS_MAX} jobs; received ${count}.`,
       );
     }
-    const jobs = this.#prepareNow(specs) ?? (await this.#prepare(specs));
+    const jobs =
+      (unread.length === 0 ? this.#prepareNow(specs) : undefined) ??
+      (await this.#prepare(specs, unread));
     const isKeyed = specs.some(hasKey);
     if (isKeyed && jobs.length > 1) return this.#submitKeyedBulk(jobs);
     const weight = jobs.reduce(
@@ -127,18 +133,21 @@ export class Intake {
     return jobs;
   }
 
-  async #prepare(specs: readonly JobSpec[]): Promise<Prepared[]> {
-    const problems: BulkProblem[] = [];
+  async #prepare(specs: readonly JobSpec[], unread: readonly BadJob[]): Promise<Prepared[]> {
+    const problems: BadJob[] = [...unread];
     const keys = new Map<string, number>();
     const tasks = new Map<string, TaskDefinition>();
-    for (const [index, spec] of specs.entries()) {
-      const problem =
-        this.#problem(spec) ??
-        duplicateKey(keys, spec, index) ??
-        (await this.#taskProblem(spec.task, tasks));
-      if (problem !== undefined) problems.push({ index, ...problem });
+    const unreadIndexes = new Set(unread.map(({ index }) => index));
+    let index = 0;
+    for (const spec of specs) {
+      while (unreadIndexes.has(index)) index += 1;
+      // Always looked at: a job that is bad itself must not hide that another one has its key.
+      const twin = duplicateKey(keys, spec, index);
+      const error = this.#problem(spec) ?? twin ?? (await this.#taskProblem(spec.task, tasks));
+      if (error !== undefined) problems.push({ index, error });
+      index += 1;
     }
-    refuse(problems, specs.length);
+    refuseBadJobs(problems, specs.length + unread.length);
 
     // Only now: a call that is refused leaves no queue behind.
     const jobs: Prepared[] = [];
@@ -159,7 +168,7 @@ export class Intake {
   async #taskProblem(
     name: string,
     tasks: Map<string, TaskDefinition>,
-  ): Promise<Omit<BulkProblem, "index"> | undefined> {
+  ): Promise<AppError | undefined> {
     if (tasks.has(name)) return undefined;
     try {
       tasks.set(name, await this.#options.lanes.requireTask(name));
@@ -167,22 +176,25 @@ export class Intake {
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "task_not_found")
         throw asUnavailable(error);
-      return { code: error.code, message: error.message };
+      return error;
     }
   }
 
-  #problem(spec: JobSpec): Omit<BulkProblem, "index"> | undefined {
+  #problem(spec: JobSpec): AppError | undefined {
     const problem = checkSpec(spec);
-    if (problem !== undefined) return { code: "invalid_argument", message: problem.message };
+    if (problem !== undefined) {
+      return new AppError("invalid_argument", problem.message, { field: problem.field });
+    }
     const bytes = spec.input.length;
     const { payloadBytesMax } = this.#options;
     if (bytes <= payloadBytesMax / 4) return undefined;
     const exact = Buffer.byteLength(spec.input);
     if (exact <= payloadBytesMax) return undefined;
-    return {
-      code: "payload_too_large",
-      message: `input must be at most ${payloadBytesMax} bytes; received ${exact}`,
-    };
+    return new AppError(
+      "payload_too_large",
+      `input must be at most ${payloadBytesMax} bytes; received ${exact}`,
+      { field: "input", bytes: exact, bytesMax: payloadBytesMax },
+    );
   }
 
   async #writePlain(calls: readonly Call[]): Promise<void> {
@@ -316,10 +328,9 @@ export class Intake {
     const problems = results.flatMap((result, index) => {
       const job = jobs[index];
       if (job === undefined || !isRefusal(result)) return [];
-      const { code, message } = refusal(job, result);
-      return [{ index, code, message }];
+      return [{ index, error: refusal(job, result) }];
     });
-    refuse(problems, jobs.length);
+    refuseBadJobs(problems, jobs.length);
     this.#announce(
       jobs,
       results.map((result) => (result.kind === "accepted" ? result.state : undefined)),
@@ -353,23 +364,6 @@ const DEFAULT_QUEUE = "default";
 /** So many payload characters weigh as much as one job. */
 const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / INTAKE_BATCH_MAX;
 
-interface BulkProblem {
-  readonly index: number;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-function refuse(problems: readonly BulkProblem[], count: number): void {
-  const [first] = problems;
-  if (first === undefined) return;
-  if (count === 1) throw new AppError(first.code, first.message);
-  throw new AppError(
-    "bulk_rejected",
-    `${problems.length} of ${count} jobs are not acceptable, so none was accepted. First, at index ${first.index}: ${first.message}`,
-    { items: problems, itemCount: problems.length },
-  );
-}
-
 function hasKey(spec: JobSpec): boolean {
   return spec.idempotencyKey !== undefined || spec.uniqueKey !== undefined;
 }
@@ -378,22 +372,25 @@ function duplicateKey(
   keys: Map<string, number>,
   spec: JobSpec,
   index: number,
-): Omit<BulkProblem, "index"> | undefined {
+): AppError | undefined {
+  let twin: AppError | undefined;
   for (const [field, key] of [
     ["idempotencyKey", spec.idempotencyKey],
     ["uniqueKey", spec.uniqueKey],
   ] as const) {
     if (key === undefined) continue;
     const before = keys.get(`${field} ${key}`);
-    if (before !== undefined) {
-      return {
-        code: "invalid_argument",
-        message: `${field} ${JSON.stringify(key)} stands at index ${before} already; keys must differ within one call`,
-      };
+    if (before === undefined) {
+      keys.set(`${field} ${key}`, index);
+      continue;
     }
-    keys.set(`${field} ${key}`, index);
+    twin ??= new AppError(
+      "invalid_argument",
+      `${field} ${JSON.stringify(key)} stands at index ${before} already; keys must differ within one call`,
+      { field },
+    );
   }
-  return undefined;
+  return twin;
 }
 
 function prepare(spec: JobSpec, lane: Lane, task: TaskDefinition): Prepared {

@@ -1,10 +1,9 @@
 /** From JobSpec messages to the domain's job specs. */
 import type { JobSpec as JobSpecMessage } from "@baton/sdk/contract";
-import { checkSpec } from "../../domain/check-spec.ts";
 import type { JobSpec } from "../../domain/job-spec.ts";
 import { parseJsonText } from "../../domain/json-text.ts";
 import { BULK_JOBS_MAX } from "../../domain/limits.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, type BadJob } from "../../errors.ts";
 import { presentText } from "./present.ts";
 import { retryPolicyFromMessage } from "./task-message.ts";
 
@@ -36,16 +35,22 @@ export function jobSpecFromMessage(message: JobSpecMessage, payloadBytesMax: num
   };
 }
 
+/** A bulk call: the jobs that could be translated, in order, and the others. */
+export interface BulkJobs {
+  readonly specs: readonly JobSpec[];
+  readonly unread: readonly BadJob[];
+}
+
 /**
- * Translates a bulk call, all or nothing. When jobs cannot be translated, the others are checked as well, so that the
- * caller learns of every bad one at once.
+ * Translates a bulk call. Jobs that cannot be translated stand aside, so that the operation tells of them and of every
+ * other bad one.
  *
- * @throws AppError bulk_rejected; for a single job its own code; invalid_argument when there are none or too many
+ * @throws AppError invalid_argument when there are none or too many
  */
 export function jobSpecsFromMessages(
   messages: readonly JobSpecMessage[],
   payloadBytesMax: number,
-): readonly JobSpec[] {
+): BulkJobs {
   if (messages.length === 0 || messages.length > BULK_JOBS_MAX) {
     throw new AppError(
       "invalid_argument",
@@ -53,37 +58,17 @@ export function jobSpecsFromMessages(
       { field: "jobs", received: messages.length },
     );
   }
-  const problems = new Map<number, AppError>();
-  const specs = messages.map((message, index) => {
+  const specs: JobSpec[] = [];
+  const unread: BadJob[] = [];
+  for (const [index, message] of messages.entries()) {
     try {
-      return jobSpecFromMessage(message, payloadBytesMax);
+      specs.push(jobSpecFromMessage(message, payloadBytesMax));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      problems.set(index, error);
-      return undefined;
+      unread.push({ index, error });
     }
-  });
-  const [first] = problems.values();
-  if (first === undefined) return specs.filter((spec) => spec !== undefined);
-  if (messages.length === 1) throw first;
-  specs.forEach((spec, index) => {
-    const problem = spec === undefined ? undefined : checkSpec(spec);
-    if (problem !== undefined)
-      problems.set(index, new AppError("invalid_argument", problem.message));
-  });
-  throw bulkRejected(problems, messages.length);
-}
-
-function bulkRejected(problems: ReadonlyMap<number, AppError>, jobCount: number): AppError {
-  const items = [...problems]
-    .toSorted(([left], [right]) => left - right)
-    .map(([index, { code, message }]) => ({ index, code, message }));
-  return new AppError(
-    "bulk_rejected",
-    `${items.length} of ${jobCount} jobs are wrong, so none was accepted. ` +
-      `The first is job ${items[0]?.index}: ${items[0]?.message}`,
-    { items },
-  );
+  }
+  return { specs, unread };
 }
 
 const JSON_TYPE = /^application\/json\s*(;|$)/i;

@@ -12,7 +12,7 @@ import {
 } from "@baton/sdk/contract";
 import { aJobView, JOB_ID, startGrpc } from "../../../test/grpc.ts";
 import type { JobSpec as DomainJobSpec } from "../../domain/job-spec.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, refuseBadJobs } from "../../errors.ts";
 import type { Operations } from "../operations.ts";
 
 const AT = new Date("2026-11-22T10:00:00.123Z");
@@ -29,7 +29,8 @@ function acceptingSubmit(): {
   const calls: (readonly DomainJobSpec[])[] = [];
   return {
     calls,
-    submit: async (specs) => {
+    submit: async (specs, unread = []) => {
+      refuseBadJobs(unread, specs.length + unread.length);
       calls.push(specs);
       return specs.map((_, index) => ({
         jobId: `job-${index}`,
@@ -158,12 +159,13 @@ describe("JobService.SubmitMany", () => {
     });
   }
 
-  it("reports every bad job with its index and accepts none", async () => {
-    await using bench = await startGrpc({}, { payloadBytesMax: 100 });
+  it("reports every job that it can not read with its index", async () => {
+    const { submit } = acceptingSubmit();
+    await using bench = await startGrpc({ submit }, { payloadBytesMax: 100 });
     const jobs = [
       aSpec(),
       aSpec({ input: Buffer.from("{") }),
-      aSpec({ priority: 1_000 }),
+      aSpec({ task: "b" }),
       aSpec({ input: Buffer.alloc(200) }),
       aSpec({ retry: { strategy: "random", jitter: "" } }),
     ];
@@ -171,14 +173,13 @@ describe("JobService.SubmitMany", () => {
     const refusal = await bench.refusal(JobServiceService.submitMany, { jobs });
 
     assert.equal(refusal.status, Rpc.INVALID_ARGUMENT);
-    assert.match(refusal.message, /^4 of 5 jobs are wrong.*The first is job 1: input must be JSON/);
+    assert.match(refusal.message, /^3 of 5 jobs .* at index 1: input must be JSON/);
     assert.match(
       JSON.stringify(refusal.told),
       new RegExp(
         [
           '"code":"bulk_rejected".*',
           '"index":1,"code":"malformed_json".*',
-          '"index":2,"code":"invalid_argument","message":"priority .*',
           '"index":3,"code":"payload_too_large".*',
           '"index":4,"code":"invalid_argument","message":"retry.strategy',
         ].join(""),
@@ -187,7 +188,8 @@ describe("JobService.SubmitMany", () => {
   });
 
   it("fits the report of 10,000 bad jobs into the trailers", async () => {
-    await using bench = await startGrpc();
+    const { submit } = acceptingSubmit();
+    await using bench = await startGrpc({ submit });
     const jobs = Array.from({ length: 10_000 }, () => aSpec({ input: Buffer.from("{") }));
 
     const refusal = await bench.refusal(JobServiceService.submitMany, { jobs });

@@ -40,9 +40,10 @@ export function jobMethods(
       context,
       service.submitMany,
       decodeMessage(SubmitManyRequest),
-      async ({ jobs }) => ({
-        jobs: [...(await operations.submit(jobSpecsFromMessages(jobs, payloadBytesMax)))],
-      }),
+      async ({ jobs }) => {
+        const { specs, unread } = jobSpecsFromMessages(jobs, payloadBytesMax);
+        return { jobs: [...(await operations.submit(specs, unread))] };
+      },
     ),
     submitStream: clientStream(
       context,

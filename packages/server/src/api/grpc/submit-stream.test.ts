@@ -16,7 +16,7 @@ import {
   startGrpc,
 } from "../../../test/grpc.ts";
 import type { JobSpec as DomainJobSpec } from "../../domain/job-spec.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, refuseBadJobs } from "../../errors.ts";
 
 const { path, requestSerialize, responseDeserialize } = JobServiceService.submitStream;
 
@@ -115,7 +115,8 @@ describe("JobService.SubmitStream", () => {
 
   it("goes on after refused batches and reports them with index, code and details", async () => {
     await using bench = await startGrpc({
-      submit: async (specs) => {
+      submit: async (specs, unread = []) => {
+        refuseBadJobs(unread, specs.length + unread.length);
         if (specs[0]?.input === '"full"') throw new AppError("resource_exhausted", "full");
         if (specs[0]?.input === '"bug"') throw new TypeError("secret");
         return specs.map(() => ({ jobId: "id", isDuplicate: false, state: "queued" }));
@@ -167,7 +168,12 @@ describe("JobService.SubmitStream", () => {
   });
 
   it("counts all refused batches and reports the first 100, in less than 4 MiB", async () => {
-    await using bench = await startGrpc();
+    await using bench = await startGrpc({
+      submit: async (specs, unread = []) => {
+        refuseBadJobs(unread, specs.length + unread.length);
+        return [];
+      },
+    });
     const bad = JobSpec.fromPartial({ task: "", input: Buffer.from('{"ü') });
     const { call, answer } = openStream(bench, requestSerialize);
 

@@ -97,7 +97,8 @@ async function submitBatch(
   const { operations, payloadBytesMax, path, logger } = options;
   try {
     const { jobs } = messageOf(batch, path);
-    const results = await operations.submit(jobSpecsFromMessages(jobs, payloadBytesMax));
+    const { specs, unread } = jobSpecsFromMessages(jobs, payloadBytesMax);
+    const results = await operations.submit(specs, unread);
     answer.acceptedCount += results.length;
     answer.duplicateCount += results.filter((result) => result.isDuplicate).length;
   } catch (error) {

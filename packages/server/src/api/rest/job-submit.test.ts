@@ -1,19 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { JobSpec, SubmitResult } from "../../domain/job-spec.ts";
-import { AppError } from "../../errors.ts";
+import type { Operations } from "../operations.ts";
+import { AppError, refuseBadJobs } from "../../errors.ts";
 import { JOB_ID } from "../../../test/fake-operations.ts";
 import { anHttpApp, problemLine, send } from "../../../test/http-app.ts";
 
 /** A submit that accepts everything and remembers it. */
 function acceptAll(result: Partial<SubmitResult> = {}): {
   specs: JobSpec[];
-  submit: (specs: readonly JobSpec[]) => Promise<readonly SubmitResult[]>;
+  submit: Operations["submit"];
 } {
   const specs: JobSpec[] = [];
   return {
     specs,
-    submit: async (given) => {
+    submit: async (given, unread = []) => {
+      refuseBadJobs(unread, given.length + unread.length);
       specs.push(...given);
       return given.map(() => ({ jobId: JOB_ID, state: "queued", isDuplicate: false, ...result }));
     },
@@ -285,17 +287,11 @@ describe("POST /api/v1/jobs/bulk", () => {
     ]);
   });
 
-  it("reports every bad job with its index and submits none", async () => {
-    const app = anHttpApp();
+  it("reports every job that it cannot read with its index", async () => {
+    const app = anHttpApp(acceptAll());
 
     const response = await send(app, "POST", "/api/v1/jobs/bulk", {
-      jobs: [
-        { task: "a" },
-        { task: 1 },
-        { task: "b", priority: 9_999 },
-        { task: "c", runAt: "today" },
-        "d",
-      ],
+      jobs: [{ task: "a" }, { task: 1 }, { task: "b" }, { task: "c", runAt: "today" }, "d"],
     });
 
     assert.equal(response.statusCode, 400);
@@ -308,7 +304,6 @@ describe("POST /api/v1/jobs/bulk", () => {
       problem.details.items.map((item) => [item.index, item.code, item.message.slice(0, 30)]),
       [
         [1, "invalid_argument", "task must be a string; receive"],
-        [2, "invalid_argument", "priority must be a whole numbe"],
         [3, "invalid_argument", "runAt must be an RFC 3339 date"],
         [4, "invalid_argument", "the body must be an object; re"],
       ],

@@ -1,11 +1,10 @@
 /** POST /jobs and POST /jobs/bulk. */
 import { Type } from "@fastify/type-provider-typebox";
 import type { FastifyRequest } from "fastify";
-import { checkSpec } from "../../domain/check-spec.ts";
 import { JOB_STATES } from "../../domain/job.ts";
 import type { JobSpec, SubmitResult } from "../../domain/job-spec.ts";
 import { BULK_JOBS_MAX, JSON_DEPTH_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
-import { AppError, type ErrorCode } from "../../errors.ts";
+import { AppError, type BadJob } from "../../errors.ts";
 import type { HttpApp } from "./app.ts";
 import { JobBody, jobSpecOf } from "./job-body.ts";
 import { acceptJson, exactJson, memberOf } from "./json-body.ts";
@@ -93,7 +92,7 @@ export function submitRoutes(app: HttpApp, { operations }: RouteOptions): void {
           summary: "Submits 1 to 10,000 jobs, all or none",
           description:
             "Every bad job is reported with its index in details.items of a bulk_rejected problem; " +
-            "then none is accepted.",
+            "then none is accepted. A single bad job gets the problem that it has by itself.",
           tags: ["jobs"],
           body: BulkBody,
           response: {
@@ -112,7 +111,8 @@ export function submitRoutes(app: HttpApp, { operations }: RouteOptions): void {
               "idempotencyKey instead",
           );
         }
-        const results = await operations.submit(bulkSpecs(request.body.jobs, request.bodyText));
+        const { specs, unread } = bulkJobs(request.body.jobs, request.bodyText);
+        const results = await operations.submit(specs, unread);
         return reply.code(201).send({ jobs: results.map(submittedOf) });
       },
     );
@@ -121,45 +121,26 @@ export function submitRoutes(app: HttpApp, { operations }: RouteOptions): void {
 
 const isJobBody = compileShape<JobBody>(JobBody);
 
-/** @throws AppError bulk_rejected when a job has a wrong shape; then the others' values are checked too */
-function bulkSpecs(jobs: readonly unknown[], text: string): readonly JobSpec[] {
+interface BulkJobs {
+  readonly specs: readonly JobSpec[];
+  readonly unread: readonly BadJob[];
+}
+
+/** Jobs of a wrong shape stand aside, so that the operation tells of them and of every other bad one. */
+function bulkJobs(jobs: readonly unknown[], text: string): BulkJobs {
   const exactJobs = memberOf(exactJson({ jobs }, text), "jobs");
-  const read = jobs.map((job, index) => specOf(job, memberOf(memberOf(exactJobs, index), "input")));
-  const specs = read.flatMap((item) => (item.kind === "ok" ? [item.spec] : []));
-  if (specs.length === jobs.length) return specs;
-  const items = read.flatMap((item, index) => {
-    const problem = item.kind === "ok" ? valueProblem(item.spec) : item;
-    return problem === undefined ? [] : [{ index, code: problem.code, message: problem.message }];
-  });
-  throw new AppError(
-    "bulk_rejected",
-    `${items.length} of ${jobs.length} jobs are not acceptable, so none was accepted; ` +
-      `the first has index ${items[0]?.index}: ${items[0]?.message}`,
-    { items },
-  );
-}
-
-interface ItemProblem {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-type ReadItem =
-  | { readonly kind: "ok"; readonly spec: JobSpec }
-  | ({ readonly kind: "bad" } & ItemProblem);
-
-function specOf(job: unknown, exactInput: unknown): ReadItem {
-  try {
-    if (!isJobBody(job)) throw shapeError(isJobBody.errors);
-    return { kind: "ok", spec: jobSpecOf(job, exactInput) };
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return { kind: "bad", code: error.code, message: error.message };
+  const specs: JobSpec[] = [];
+  const unread: BadJob[] = [];
+  for (const [index, job] of jobs.entries()) {
+    try {
+      if (!isJobBody(job)) throw shapeError(isJobBody.errors);
+      specs.push(jobSpecOf(job, memberOf(memberOf(exactJobs, index), "input")));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      unread.push({ index, error });
+    }
   }
-}
-
-function valueProblem(spec: JobSpec): ItemProblem | undefined {
-  const problem = checkSpec(spec);
-  return problem === undefined ? undefined : { code: "invalid_argument", message: problem.message };
+  return { specs, unread };
 }
 
 function withIdempotencyKey(request: FastifyRequest, body: JobBody): JobBody {
