@@ -1,3 +1,4 @@
+import { checkMessage } from "./check-message.ts";
 import { resolveConnection } from "./connection.ts";
 import type {
   BulkOptions,
@@ -97,7 +98,7 @@ class BatonClient implements Client {
   ): Promise<JobHandle<Output>> {
     const spec = await toJobSpec({ task, input, options });
     const repeat = spec.idempotencyKey === "" ? this.#once : this.#safe;
-    const submit = () => this.#call(this.#services.jobs.submit, spec, repeat);
+    const submit = () => callUnary(this.#services, this.#services.jobs.submit, spec, repeat);
     return this.#handle<Output>(await this.#withDefinitions([task], submit));
   }
 
@@ -115,7 +116,8 @@ class BatonClient implements Client {
     checkBulkBytes(jobs);
     const isRepeatable = jobs.every((spec) => spec.idempotencyKey !== "");
     const repeat = isRepeatable ? this.#safe : this.#once;
-    const submit = () => this.#call(this.#services.jobs.submitMany, { jobs }, repeat);
+    const submit = () =>
+      callUnary(this.#services, this.#services.jobs.submitMany, { jobs }, repeat);
     const tasks = new Set(requests.map((request) => request.task));
     const response = await this.#withDefinitions([...tasks], submit);
     return response.jobs.map((job) => this.#handle<Output>(job));
@@ -252,18 +254,19 @@ class BatonClient implements Client {
     }
   }
 
-  #ask<Request, Response>(
+  #ask<Request extends object, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
   ): Promise<Response> {
     return this.#call(method, request, this.#safe);
   }
 
-  #call<Request, Response>(
+  async #call<Request extends object, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     options: UnaryOptions,
   ): Promise<Response> {
+    checkMessage(request);
     return callUnary(this.#services, method, request, options);
   }
 }

@@ -1,4 +1,5 @@
 /** From what a producer says to the message that is sent. */
+import { checkMessage, checkText } from "./check-message.ts";
 import { checkEnqueueOptions, toWireRetryPolicy } from "./enqueue-options.ts";
 import type { EnqueueOptions } from "./enqueue-options.ts";
 import { BatonError } from "./errors.ts";
@@ -42,7 +43,7 @@ export async function toJobSpec(
     const validation = answer instanceof Promise ? await answer : answer;
     if (validation.kind === "invalid") throw invalidInput(name, validation.issues, details);
   }
-  return {
+  const spec: JobSpec = {
     task: name,
     input,
     inputContentType: options.inputContentType ?? "",
@@ -62,6 +63,8 @@ export async function toJobSpec(
     uniqueKey: options.uniqueKey ?? "",
     onConflict: options.onConflict ?? "",
   };
+  checkMessage(spec, "", details);
+  return spec;
 }
 
 /** The definition of a task as the server keeps it. */
@@ -99,7 +102,7 @@ function encodeInput(
   contentType: string | undefined,
   details: Readonly<Record<string, unknown>>,
 ): Buffer {
-  if (!isJson(contentType)) return encodeBytes(task, input, contentType);
+  if (!isJson(contentType)) return encodeBytes(task, input, contentType, details);
   let text: string | undefined;
   try {
     text = JSON.stringify(input === undefined ? null : input);
@@ -121,14 +124,22 @@ function encodeInput(
   return Buffer.from(text);
 }
 
-function encodeBytes(task: string, input: unknown, contentType: string | undefined): Buffer {
-  if (typeof input === "string") return Buffer.from(input);
+function encodeBytes(
+  task: string,
+  input: unknown,
+  contentType: string | undefined,
+  details: Readonly<Record<string, unknown>>,
+): Buffer {
+  if (typeof input === "string") {
+    checkText("input", input, details);
+    return Buffer.from(input);
+  }
   if (input instanceof Uint8Array)
     return Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   throw new BatonError(
     "invalid_argument",
     `input of task "${task}" with content type ${contentType} must be a Uint8Array or a string, ` +
-      `got ${typeof input}`,
-    { task },
+      `got ${input === null ? "null" : typeof input}`,
+    { ...details, task },
   );
 }

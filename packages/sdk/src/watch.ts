@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { status as Rpc } from "@grpc/grpc-js";
 
+import { checkMessage } from "./check-message.ts";
 import { BatonError } from "./errors.ts";
 import { toJob, toJobEvent } from "./from-wire.ts";
 import type { JobServiceClient, WatchRequest, WatchResponse } from "./gen/baton/v1/job.ts";
@@ -28,6 +29,7 @@ export async function* watchJob<Output>(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Job<Output>, void, undefined> {
   const request: WatchRequest = { jobId, filter: undefined, afterSequence: undefined };
+  checkMessage(request);
   for await (const response of resumed(to, () => request, signal)) {
     if (response.job === undefined) continue;
     const job = toJob<Output>(response.job, true);
@@ -49,6 +51,7 @@ export async function* watchEvents(
   const wireFilter = toWireFilter(filter);
   let last = afterSequence;
   const request = () => ({ jobId: "", filter: wireFilter, afterSequence: last });
+  checkMessage(request());
   for await (const response of resumed(to, request, signal)) {
     last = response.sequence;
     yield toJobEvent(response);

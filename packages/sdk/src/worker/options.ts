@@ -1,9 +1,11 @@
 import { hostname } from "node:os";
 
+import { checkMessage } from "../check-message.ts";
 import { resolveConnection } from "../connection.ts";
 import type { Connection, ConnectionOptions } from "../connection.ts";
 import type { JobInfo } from "../context.ts";
 import { BatonError } from "../errors.ts";
+import { toWireTaskDefinition } from "../job-spec.ts";
 import {
   WORKER_LEASE_MS_DEFAULT,
   WORKER_LEASE_MS_MAX,
@@ -72,14 +74,20 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
   checkInteger("slots", slots, 1, WORKER_SLOTS_MAX);
   checkInteger("prefetch", prefetch, 0, WORKER_PREFETCH_MAX);
   checkInteger("leaseMs", leaseMs, WORKER_LEASE_MS_MIN, WORKER_LEASE_MS_MAX);
+  const {
+    queues = ["default"],
+    name = `${hostname()}-${process.pid}`.slice(-128),
+    labels = {},
+  } = options;
+  checkMessage({ queues, name, labels });
   return {
     connection: resolveConnection(options),
     tasks: tasksByName(options.tasks),
-    queues: options.queues ?? ["default"],
+    queues,
     slots,
     prefetch,
-    name: options.name ?? `${hostname()}-${process.pid}`.slice(-128),
-    labels: options.labels ?? {},
+    name,
+    labels,
     leaseMs,
     onError: options.onError ?? (() => undefined),
     logger: options.logger ?? stderrLogger,
@@ -109,6 +117,7 @@ function tasksByName(tasks: readonly Task[]): ReadonlyMap<string, Task> {
         task: task.name,
       });
     }
+    checkMessage(toWireTaskDefinition(task), `tasks[${index}].`);
     byName.set(task.name, task);
   }
   return byName;
