@@ -356,7 +356,7 @@ describe("client.enqueueMany", () => {
       ),
       {
         code: "payload_too_large",
-        message: /at most 67108864 fit; use several bulks or submitStream/,
+        message: /at most 67108864 fit; use several bulks, or submitStream/,
       },
     );
   });

@@ -26,12 +26,8 @@ import { awaitResult } from "./job-handle.ts";
 import type { JobHandle } from "./job-handle.ts";
 import { toJobSpec, toWireTaskDefinition } from "./job-spec.ts";
 import type { JobRequest } from "./job-spec.ts";
-import {
-  CALL_TIMEOUT_MS_DEFAULT,
-  CONNECT_TIMEOUT_MS_DEFAULT,
-  MESSAGE_BYTES_MAX,
-  PAGE_JOBS,
-} from "./limits.ts";
+import { CALL_TIMEOUT_MS_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, PAGE_JOBS } from "./limits.ts";
+import { checkBulkBytes } from "./message-size.ts";
 import { openServices } from "./services.ts";
 import type { Services } from "./services.ts";
 import { submitStream } from "./submit-stream.ts";
@@ -281,18 +277,6 @@ function requestsOf(
     input,
     options: typeof options === "function" ? options(input, index) : options,
   }));
-}
-
-/** Beyond this the transport refuses the message with an error that nobody would understand. */
-function checkBulkBytes(jobs: readonly JobSpec[]): void {
-  const bytes = jobs.reduce((sum, job) => sum + job.input.length, 0);
-  if (bytes <= MESSAGE_BYTES_MAX) return;
-  throw new BatonError(
-    "payload_too_large",
-    `the inputs of one bulk are ${bytes} bytes, at most ${MESSAGE_BYTES_MAX} fit; ` +
-      "use several bulks or submitStream",
-    { bytes, bytesMax: MESSAGE_BYTES_MAX },
-  );
 }
 
 /** The task objects among `tasks` that the error says are unknown to the server. */

@@ -6,6 +6,7 @@ import { BatonError } from "./errors.ts";
 import { isJson } from "./from-wire.ts";
 import type { JobSpec } from "./gen/baton/v1/job.ts";
 import type { TaskDefinition as WireTaskDefinition } from "./gen/baton/v1/worker.ts";
+import { checkJobBytes } from "./message-size.ts";
 import { invalidInput } from "./schema.ts";
 import { isTask, stepsOf } from "./task.ts";
 import type { Task } from "./task.ts";
@@ -24,7 +25,8 @@ export interface JobRequest {
  * Checks one request and encodes it.
  *
  * @param details added to the error's details, for instance the index in a bulk
- * @throws BatonError invalid_input (its schema refuses it), invalid_argument (options, or no JSON)
+ * @throws BatonError invalid_input (its schema refuses it), invalid_argument (options, or no JSON),
+ *   payload_too_large (no message can carry it)
  */
 export async function toJobSpec(
   request: JobRequest,
@@ -64,6 +66,7 @@ export async function toJobSpec(
     onConflict: options.onConflict ?? "",
   };
   checkMessage(spec, "", details);
+  checkJobBytes(spec, details);
   return spec;
 }
 

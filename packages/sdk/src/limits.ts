@@ -11,7 +11,7 @@ export const KEEPALIVE_TIMEOUT_MS = 10_000;
 export const WATCH_OUTAGE_MS_MAX = 5 * 60_000;
 /** Jobs in one message of a submit stream. */
 export const STREAM_BATCH_JOBS_MAX = 1_000;
-/** Bytes of input in one message of a submit stream; a single larger job travels alone. */
+/** Bytes of one message of a submit stream; a single larger job travels alone. */
 export const STREAM_BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** A message between client and server; the server takes no larger one by default. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;

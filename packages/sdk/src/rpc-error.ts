@@ -19,6 +19,8 @@ export function toBatonError(error: unknown, address: string): BatonError {
   if (told !== undefined) {
     return new BatonError(told.code, told.message, told.details, { cause: error });
   }
+  const tooLarge = messageTooLarge(error, address);
+  if (tooLarge !== undefined) return tooLarge;
   const code = CODE_OF_STATUS.get(error.code) ?? "internal";
   return new BatonError(
     code,
@@ -78,6 +80,19 @@ function readTrailer(error: ServiceError): ToldError | undefined {
     // A trailer that is not ours; the status alone must do.
     return undefined;
   }
+}
+
+/** A bound on messages is not one of the kind that is gone in a moment, though the transport has one status for both. */
+function messageTooLarge(error: ServiceError, address: string): BatonError | undefined {
+  const sizes = /message larger than max \((\d+) vs\.? (\d+)\)/.exec(error.details);
+  if (error.code !== Rpc.RESOURCE_EXHAUSTED || sizes === null) return undefined;
+  const [bytes, bytesMax] = [Number(sizes[1]), Number(sizes[2])];
+  return new BatonError(
+    "payload_too_large",
+    `a message of ${bytes} bytes between here and ${address} is too large, at most ${bytesMax} fit`,
+    { address, bytes, bytesMax },
+    { cause: error },
+  );
 }
 
 /** What the transport says, in our words; everything else is internal. */

@@ -11,6 +11,7 @@ import type {
 import { toJobSpec } from "./job-spec.ts";
 import type { JobRequest } from "./job-spec.ts";
 import { STREAM_BATCH_BYTES_MAX, STREAM_BATCH_JOBS_MAX } from "./limits.ts";
+import { jobBytesMost } from "./message-size.ts";
 import { isServiceError, toBatonError } from "./rpc-error.ts";
 import type { CallTarget } from "./unary.ts";
 
@@ -47,7 +48,7 @@ export interface RefusedBatch {
  * Submits what the iterable yields. Nothing is kept but the batch being filled: the iterable is asked for more only when
  * the connection has taken what there was.
  *
- * @throws BatonError invalid_input, invalid_argument (of one request, `details.index`; batches before it are accepted,
+ * @throws BatonError invalid_input, invalid_argument, payload_too_large (of one request, `details.index`; batches before it are accepted,
  *   see `details.acceptedCount`), connection_failed (complete batches may have been accepted: give jobs idempotency keys
  *   to repeat the stream safely); whatever the iterable throws; the signal's reason when it aborts
  */
@@ -158,11 +159,11 @@ async function sendAll(
   };
   for await (const request of requests) {
     const spec = await toJobSpec(request, { index });
-    const isFull =
-      batch.length >= batchJobsMax || batchBytes + spec.input.length > STREAM_BATCH_BYTES_MAX;
+    const bytes = jobBytesMost(spec);
+    const isFull = batch.length >= batchJobsMax || batchBytes + bytes > STREAM_BATCH_BYTES_MAX;
     if (batch.length > 0 && isFull) await send();
     batch.push(spec);
-    batchBytes += spec.input.length;
+    batchBytes += bytes;
     index += 1;
   }
   if (batch.length > 0) await send();
