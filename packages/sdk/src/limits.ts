@@ -27,9 +27,12 @@ export const PROGRESS_INTERVAL_MS = 100;
 /** One log message, and the fields beside it. */
 export const LOG_MESSAGE_BYTES_MAX = 16 * 1024;
 export const LOG_FIELDS_BYTES_MAX = 16 * 1024;
-/** Log lines waiting in a worker for its stream; beyond it lines are counted instead of kept. */
-export const LOG_LINES_WAITING_MAX = 10_000;
-export const LOG_BYTES_WAITING_MAX = 16 * 1024 * 1024;
+/**
+ * Log lines waiting in a worker for its stream. An attempt may hold as much as is free, so one alone gets half of it:
+ * the 10,000 lines that a server keeps of an attempt. Beyond it lines are counted instead of kept.
+ */
+export const LOG_LINES_WAITING_MAX = 20_000;
+export const LOG_BYTES_WAITING_MAX = 32 * 1024 * 1024;
 /** Log lines and bytes in one message. */
 export const LOG_BATCH_LINES_MAX = 1_000;
 export const LOG_BATCH_BYTES_MAX = 1024 * 1024;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { aLeasedJob } from "../../test/fake-server.ts";
+import { aLeasedJob, jobId } from "../../test/fake-server.ts";
 import { Attempt } from "./attempt.ts";
 import { LogBuffer } from "./log-buffer.ts";
 
@@ -27,15 +27,71 @@ describe("LogBuffer", () => {
     assert.match(entry?.message ?? "", /… \[cut, 20000 bytes\]$/);
   });
 
-  it("says how many lines are missing when more come than it keeps", () => {
+  it("keeps 10,000 lines of one attempt and says where and how many are missing", () => {
     const buffer = new LogBuffer();
     for (let n = 0; n < 10_250; n += 1) buffer.add(attempt, "debug", "x", undefined);
 
     const entries = takeAll(buffer).flatMap((batch) => batch.entries);
 
     assert.equal(entries.length, 10_001);
-    assert.match(entries.at(-1)?.message ?? "", /^250 log lines are missing/);
+    assert.match(entries.at(-1)?.message ?? "", /^250 log lines are missing here/);
+    assert.equal(entries.at(-1)?.level, "warn");
     assert.equal(buffer.hasWaiting, false);
+  });
+
+  it("keeps every line of quiet attempts beside noisy ones", () => {
+    const buffer = new LogBuffer();
+    const noisy = [1, 2, 3].map((n) => anAttempt(n));
+    const quiet = [4, 5, 6].map((n) => anAttempt(n));
+    for (let n = 0; n < 30_000; n += 1) {
+      for (const each of noisy) buffer.add(each, "debug", "x".repeat(1_000), undefined);
+    }
+    for (let n = 0; n < 100; n += 1) {
+      for (const each of quiet) buffer.add(each, "info", "mine", undefined);
+    }
+
+    const entries = takeAll(buffer).flatMap((batch) => batch.entries);
+
+    const countOf = ({ job }: Attempt) => entries.filter((it) => it.jobId === job.jobId).length;
+    assert.deepEqual(quiet.map(countOf), [100, 100, 100]);
+    // Alike, to a line: each has a fourth of the room, and a fourth is left for who comes next.
+    const counts = noisy.map(countOf);
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join(", "));
+    assert.ok(Math.min(...counts) > 4_900, counts.join(", "));
+  });
+
+  it("says once for each gap, at its place, that lines are missing", () => {
+    const buffer = new LogBuffer();
+    const add = (count: number) => {
+      for (let n = 0; n < count; n += 1) buffer.add(attempt, "debug", "x", undefined);
+    };
+    add(10_010);
+    const first = takeAll(buffer).flatMap((batch) => batch.entries);
+    add(1);
+    const second = takeAll(buffer).flatMap((batch) => batch.entries);
+
+    assert.deepEqual(
+      first.flatMap(({ message }, at) => (message === "x" ? [] : [[at, message.slice(0, 28)]])),
+      [[10_000, "10 log lines are missing her"]],
+    );
+    assert.deepEqual(
+      second.map(({ message }) => message),
+      ["x"],
+    );
+  });
+
+  it("is bounded with any number of attempts", () => {
+    const buffer = new LogBuffer();
+    for (let n = 0; n < 2_000; n += 1) {
+      const each = anAttempt(n);
+      for (let line = 0; line < 50; line += 1) buffer.add(each, "debug", "x", undefined);
+    }
+
+    const entries = takeAll(buffer).flatMap((batch) => batch.entries);
+
+    const kept = entries.filter(({ level }) => level === "debug");
+    assert.equal(kept.length, 20_000);
+    assert.equal(new Set(entries.map((entry) => entry.jobId)).size, 2_000);
   });
 
   it("leaves out fields that are too large or no JSON, with a note", () => {
@@ -62,6 +118,10 @@ describe("LogBuffer", () => {
     );
   });
 });
+
+function anAttempt(n: number): Attempt {
+  return new Attempt(aLeasedJob({ jobId: jobId(n) }));
+}
 
 function takeAll(buffer: LogBuffer) {
   const batches = [];

@@ -1,4 +1,11 @@
-/** Log lines on their way up. Beyond its bounds lines are counted, and a line says how many are missing. */
+/**
+ * Log lines on their way up, in the order in which they came.
+ *
+ * All attempts of a worker share one bounded room. An attempt may hold as much as is free: alone it gets one half, one of
+ * n that write without end gets 1/(n + 1), and as much stays free for who comes next, so that a noisy attempt never
+ * costs another one its lines (dynamic queue thresholds, Choudhury and Hahne 1998). What an attempt writes beyond its
+ * share is counted, and one line says at its place how many are missing; the attempt is heard again when that is sent.
+ */
 import { inspect } from "node:util";
 
 import type { LogBatch, LogEntry } from "../gen/baton/v1/worker.ts";
@@ -16,12 +23,13 @@ import { messageOf } from "./job-error.ts";
 import { truncateBytes } from "./truncate.ts";
 
 export class LogBuffer {
-  #entries: LogEntry[] = [];
+  #waiting: Waiting[] = [];
+  #lines = 0;
   #bytes = 0;
-  readonly #missing = new Map<Attempt, number>();
+  readonly #shares = new Map<Attempt, Share>();
 
   get hasWaiting(): boolean {
-    return this.#entries.length > 0 || this.#missing.size > 0;
+    return this.#waiting.length > 0;
   }
 
   /** Never throws, whatever it is given. */
@@ -31,55 +39,109 @@ export class LogBuffer {
     message: unknown,
     fields: Readonly<Record<string, unknown>> | undefined,
   ): void {
-    if (this.#entries.length >= LOG_LINES_WAITING_MAX || this.#bytes >= LOG_BYTES_WAITING_MAX) {
-      this.#missing.set(attempt, (this.#missing.get(attempt) ?? 0) + 1);
-      return;
+    const share = this.#shareOf(attempt);
+    const at = new Date();
+    if (share.gap !== undefined) {
+      share.gap.count += 1;
+    } else if (this.#hasRoom(share)) {
+      const text = truncateBytes(
+        typeof message === "string" ? message : inspect(message),
+        LOG_MESSAGE_BYTES_MAX,
+      );
+      this.#push({ share, at, level, message: text, fields: encodeFields(fields) });
+    } else {
+      share.gap = { count: 1 };
+      this.#waiting.push({ share, at, gap: share.gap });
     }
-    const text = typeof message === "string" ? message : inspect(message);
-    this.#push(attempt, level, truncateBytes(text, LOG_MESSAGE_BYTES_MAX), encodeFields(fields));
   }
 
   /** The next message, or undefined when all are taken. */
   take(): LogBatch | undefined {
-    if (this.#entries.length === 0) this.#tellMissing();
     let size = 0;
     let bytes = 0;
-    for (const entry of this.#entries) {
-      bytes += bytesOf(entry);
+    for (const waiting of this.#waiting) {
+      bytes += bytesOf(waiting);
       if (size === LOG_BATCH_LINES_MAX || (size > 0 && bytes > LOG_BATCH_BYTES_MAX)) break;
       size += 1;
     }
     if (size === 0) return undefined;
-    const entries = this.#entries;
-    this.#entries = size === entries.length ? [] : entries.splice(size);
-    for (const entry of entries) this.#bytes -= bytesOf(entry);
-    return { entries };
+    const taken = this.#waiting;
+    this.#waiting = size === taken.length ? [] : taken.splice(size);
+    return { entries: taken.map((waiting) => this.#toEntry(waiting)) };
   }
 
-  #tellMissing(): void {
-    for (const [attempt, count] of this.#missing) {
-      this.#push(
-        attempt,
-        "warn",
-        `${count} log lines are missing here: more than the worker could send`,
-        EMPTY,
-      );
+  #shareOf(attempt: Attempt): Share {
+    const known = this.#shares.get(attempt);
+    if (known !== undefined) return known;
+    const share: Share = { attempt, lines: 0, bytes: 0, gap: undefined };
+    this.#shares.set(attempt, share);
+    return share;
+  }
+
+  #hasRoom({ lines, bytes }: Share): boolean {
+    return (
+      lines < LOG_LINES_WAITING_MAX - this.#lines && bytes < LOG_BYTES_WAITING_MAX - this.#bytes
+    );
+  }
+
+  #push(line: WaitingLine): void {
+    this.#waiting.push(line);
+    this.#count(line, 1);
+  }
+
+  #count(line: WaitingLine, sign: 1 | -1): void {
+    const bytes = sign * bytesOf(line);
+    this.#lines += sign;
+    this.#bytes += bytes;
+    line.share.lines += sign;
+    line.share.bytes += bytes;
+  }
+
+  #toEntry(waiting: Waiting): LogEntry {
+    const { share, at } = waiting;
+    const { jobId, attempt } = share.attempt.job;
+    const place = { jobId, attempt, at };
+    if ("gap" in waiting) share.gap = undefined;
+    else this.#count(waiting, -1);
+    if (share.lines === 0 && share.gap === undefined) this.#shares.delete(share.attempt);
+    if (!("gap" in waiting)) {
+      const { level, message, fields } = waiting;
+      return { ...place, level, message, fields };
     }
-    this.#missing.clear();
-  }
-
-  #push(attempt: Attempt, level: LogLevel, message: string, fields: Buffer): void {
-    const { jobId, attempt: number } = attempt.job;
-    const entry = { jobId, attempt: number, at: new Date(), level, message, fields };
-    this.#entries.push(entry);
-    this.#bytes += bytesOf(entry);
+    const { count } = waiting.gap;
+    const missing = count === 1 ? "1 log line is missing" : `${count} log lines are missing`;
+    const message = `${missing} here: more than the worker could send`;
+    return { ...place, level: "warn", message, fields: EMPTY };
   }
 }
 
+/** What one attempt holds of the room. */
+interface Share {
+  readonly attempt: Attempt;
+  lines: number;
+  bytes: number;
+  /** Lines that are missing since the gap that waits to be told. */
+  gap: Gap | undefined;
+}
+
+interface Gap {
+  count: number;
+}
+
+interface WaitingLine {
+  readonly share: Share;
+  readonly at: Date;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: Buffer;
+}
+
+type Waiting = WaitingLine | { readonly share: Share; readonly at: Date; readonly gap: Gap };
+
 const EMPTY = Buffer.alloc(0);
 
-function bytesOf(entry: LogEntry): number {
-  return entry.message.length + entry.fields.length;
+function bytesOf(waiting: Waiting): number {
+  return "gap" in waiting ? 0 : waiting.message.length + waiting.fields.length;
 }
 
 function encodeFields(fields: Readonly<Record<string, unknown>> | undefined): Buffer {
