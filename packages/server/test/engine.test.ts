@@ -368,6 +368,10 @@ describe("the engine", () => {
     );
   });
 
+  it("names the field that is out of range", async () => {
+    await assert.rejects(submit({ priority: 1_000 }), { details: { field: "priority" } });
+  });
+
   it("refuses 0 and 10,001 jobs in one call", async () => {
     const spec = { task: "noop", input: "null" };
 

@@ -49,8 +49,8 @@ describe("request bodies", () => {
     [
       "10,000 levels of nesting",
       `{"task":"echo","input":${"[".repeat(10_000)}${"]".repeat(10_000)}}`,
-      "400 malformed_json: the body is not acceptable JSON: expected at most 201 levels of nesting, " +
-        "received more (character 223)",
+      "400 malformed_json: the body is not acceptable JSON: expected at most 200 levels of nesting " +
+        "below the outermost, received more at line 1, column 224 (character 223)",
     ],
     [
       "a __proto__ key",
@@ -88,6 +88,75 @@ describe("request bodies", () => {
         "415 unsupported_media_type: expected a body with content-type application/json, " +
           `received ${received}`,
       );
+    });
+  }
+
+  for (const [header, value, expected] of [
+    ["content-encoding", "gzip", "a body without content-encoding, received gzip"],
+    ["content-encoding", "GZIP, br", "a body without content-encoding, received GZIP, br"],
+    [
+      "content-type",
+      "application/json; charset=utf-16",
+      "a body in UTF-8, received charset utf-16",
+    ],
+    [
+      "content-type",
+      'application/json;charset="latin1"',
+      "a body in UTF-8, received charset latin1",
+    ],
+  ] as const) {
+    it(`refuses the ${header} ${value}`, async () => {
+      const response = await send(anHttpApp(), "POST", post, { task: "x" }, { [header]: value });
+
+      assert.equal(problemLine(response), `415 unsupported_media_type: expected ${expected}`);
+    });
+  }
+
+  it("accepts the content-encoding identity", async () => {
+    const headers = { "content-encoding": "identity" };
+
+    const response = await send(anHttpApp({ submit }), "POST", post, { task: "echo" }, headers);
+
+    assert.equal(response.statusCode, 201);
+  });
+
+  for (const url of [post, "/api/v1/jobs/bulk", `/api/v1/jobs/${JOB_ID}/cancel`]) {
+    it(`tells a body that is null at ${url} from one that is not there`, async () => {
+      const response = await send(anHttpApp(), "POST", url, "null");
+
+      assert.equal(
+        problemLine(response),
+        "400 invalid_argument: the body must be an object; received null",
+      );
+    });
+  }
+
+  for (const [number, shown] of [
+    ["1e400", "a number above 1.8e308"],
+    ["-1e400", "a number below -1.8e308"],
+  ] as const) {
+    it(`says of ${number} what it is`, async () => {
+      const response = await send(anHttpApp(), "POST", post, `{"task":"t","priority":${number}}`);
+
+      assert.equal(
+        problemLine(response),
+        `400 invalid_argument: priority must be a whole number; received ${shown}`,
+      );
+    });
+  }
+
+  for (const body of [
+    JSON.stringify({ task: "t", onConflict: `${"x".repeat(77)}😀😀` }),
+    JSON.stringify({ task: "t", [`${"x".repeat(79)}😀`]: 1 }),
+    JSON.stringify({ task: "t", "\ud800": 1 }),
+    JSON.stringify({ task: "t", runAt: `${"x".repeat(79)}😀` }),
+  ]) {
+    it(`cuts no character of ${body.slice(0, 40)}… in two`, async () => {
+      const response = await send(anHttpApp(), "POST", post, body);
+
+      const { detail, details } = response.json<{ detail: string; details: { field: string } }>();
+      assert.doesNotMatch(detail, /\\ud83d(?!\\u)/i);
+      assert.ok(detail.isWellFormed() && details.field.isWellFormed(), response.body);
     });
   }
 
@@ -153,6 +222,53 @@ describe("request bodies", () => {
     const response = await fetch(`${origin}/health`);
 
     assert.equal(response.status, 200);
+  });
+});
+
+describe("queries", () => {
+  for (const [query, received] of [
+    ["tag=%ff", "tag=%ff"],
+    ["state=dead&tag=a%c3", "tag=a%c3"],
+    ["tag=100%", "tag=100%"],
+    ["%ff=1", "%ff=1"],
+  ] as const) {
+    it(`refuses ${query}, which is not UTF-8 percent-encoded`, async () => {
+      const response = await anHttpApp().inject(`/api/v1/jobs?${query}`);
+
+      assert.equal(
+        problemLine(response),
+        "400 invalid_argument: expected a query of UTF-8 with valid percent-encoding, received " +
+          received,
+      );
+    });
+  }
+
+  it("refuses bytes that are not percent-encoded at all as no HTTP", async (t) => {
+    const [, origin] = await aListeningHttpApp(t);
+    const socket = aConnection(t, origin);
+    socket.write(
+      Buffer.from(
+        "GET /api/v1/jobs?tag=\xff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        "latin1",
+      ),
+    );
+
+    assert.match(await answerOf(socket), /^HTTP\/1.1 400 .*expected an HTTP/s);
+  });
+
+  it("takes characters of every kind", async () => {
+    const filters: unknown[] = [];
+    const app = anHttpApp({
+      jobList: async ({ filter }) => {
+        filters.push(filter?.tag);
+        return { items: [] };
+      },
+    });
+
+    const response = await app.inject(`/api/v1/jobs?tag=${encodeURIComponent("ä+😀 %")}`);
+
+    assert.equal(response.statusCode, 200);
+    assert.deepEqual(filters, ["ä+😀 %"]);
   });
 });
 

@@ -8,7 +8,6 @@ import {
   EVENT_STREAM_HEARTBEAT_MS,
   EVENT_STREAM_STALL_MS_MAX,
   HTTP_CLOSE_MS_MAX,
-  JSON_DEPTH_MAX,
   PAYLOAD_BYTES_MAX_DEFAULT,
   REQUEST_ENVELOPE_BYTES,
   REQUEST_RECEIVE_MS_MAX,
@@ -28,6 +27,7 @@ import { jobRoutes } from "./rest/jobs.ts";
 import { acceptJson } from "./rest/json-body.ts";
 import { serveOpenApi } from "./rest/openapi.ts";
 import { answerError, answerRouteNotFound, problemJson } from "./rest/problem.ts";
+import { checkQueryText } from "./rest/query-text.ts";
 import { queueRoutes } from "./rest/queues.ts";
 import type { RouteOptions } from "./rest/routes.ts";
 import { validatorCompiler } from "./rest/shape.ts";
@@ -100,10 +100,11 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   app.setNotFoundHandler(answerRouteNotFound);
   app.decorateRequest("bodyText", "");
   // An input stands one level below its request's body.
-  acceptJson(app, JSON_DEPTH_MAX + 1);
+  acceptJson(app, 1);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   app.addHook("onRequest", async (request, reply) => {
     void reply.headers(SECURITY_HEADERS).header("x-request-id", request.id);
+    checkQueryText(request.url);
   });
   app.addHook("onResponse", async (request, reply) => {
     const { method, url } = request;

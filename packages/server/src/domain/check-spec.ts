@@ -1,4 +1,5 @@
 /** Checks a job spec and fills in what its task's definition says. */
+import { cutText } from "./cut-text.ts";
 import type { JobSpec } from "./job-spec.ts";
 import {
   CANCEL_GRACE_MS_MAX,
@@ -134,9 +135,10 @@ function checkRunAt(spec: JobSpec): SpecProblem | undefined {
   // A fixed range: how far ahead an instant lies is for the database's clock to say, not for this process's.
   const time = runAt.getTime();
   if (time >= 0 && time <= RUN_AT_MS_MAX) return undefined;
+  const received = Number.isNaN(time) ? "none" : runAt.toISOString();
   return {
     field: "runAt",
-    message: `runAt must be an instant from 1970 to 2200; received ${show(time)}`,
+    message: `runAt must be an instant from 1970 to 2200; received ${received}`,
   };
 }
 
@@ -203,5 +205,5 @@ export function isPlain(text: string): boolean {
 function show(value: string | number): string {
   if (typeof value === "number") return String(value);
   const text = JSON.stringify(value);
-  return text.length <= 80 ? text : `${text.slice(0, 77)}… (${value.length} characters)`;
+  return text.length <= 80 ? text : `${cutText(text, 78)} (${value.length} characters)`;
 }

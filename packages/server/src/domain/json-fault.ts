@@ -36,6 +36,12 @@ const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const SPACE = /[\t\n\r ]*/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
+/** Where a character stands, for people: line and column from 1, the index from 0. */
+export function describePlace(text: string, position: number): string {
+  const { line, column } = placeOf(text, position);
+  return `line ${line}, column ${column} (character ${position})`;
+}
+
 /** The first fault of a text, or `undefined` when it is JSON. */
 export function findJsonFault(text: string): JsonFault | undefined {
   const containers: Container[] = [];
@@ -120,15 +126,19 @@ function stringEnd(text: string, start: number): { end: number; expected?: strin
   return { end: position, expected: 'the closing "\\"" of a string' };
 }
 
-function faultAt(text: string, position: number, expected: string): JsonFault {
+function placeOf(text: string, position: number): { line: number; column: number } {
   const before = text.slice(0, position);
   const lineStart = before.lastIndexOf("\n") + 1;
   let line = 1;
   for (let at = before.indexOf("\n"); at !== -1; at = before.indexOf("\n", at + 1)) line += 1;
+  return { line, column: position - lineStart + 1 };
+}
+
+function faultAt(text: string, position: number, expected: string): JsonFault {
   const codePoint = text.codePointAt(position);
   const received =
     codePoint === undefined
       ? "the end of the text"
       : JSON.stringify(String.fromCodePoint(codePoint));
-  return { position, line, column: position - lineStart + 1, expected, received };
+  return { position, ...placeOf(text, position), expected, received };
 }

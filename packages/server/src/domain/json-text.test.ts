@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { findJsonFault } from "./json-fault.ts";
-import { checkJsonText, parseJsonText } from "./json-text.ts";
+import { checkJsonText, type JsonTextLimits, parseJsonText } from "./json-text.ts";
 
 function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function messageOf(bytes: Uint8Array, limits?: { bytesMax?: number; depthMax?: number }): string {
+function messageOf(bytes: Uint8Array, limits?: JsonTextLimits): string {
   const result = parseJsonText(bytes, limits);
   assert.equal(result.kind, "invalid");
   return `${result.code}: ${result.message}`;
@@ -133,9 +133,24 @@ describe("parseJsonText", () => {
       const text = "[".repeat(levels) + "]".repeat(levels);
       assert.match(
         messageOf(bytesOf(text)),
-        /200 levels of nesting, received more \(character 200\)$/,
+        /200 levels of nesting, received more at line 1, column 201 \(character 200\)$/,
       );
     }
+  });
+
+  it("does not count the levels around, and names the line of the one too many", () => {
+    const limits = { depthMax: 2, depthAround: 1 };
+
+    assert.equal(parseJsonText(bytesOf('{"a":[[]]}'), limits).kind, "ok");
+    assert.equal(
+      messageOf(bytesOf('{"a":[\n[[]]]}'), limits),
+      "malformed_json: expected at most 2 levels of nesting below the outermost, received more " +
+        "at line 2, column 2 (character 8)",
+    );
+    assert.match(
+      messageOf(bytesOf("[[[[[[1]]]]]]"), { depthMax: 2, depthAround: 3 }),
+      /2 levels of nesting below the outermost 3, received more at line 1, column 6/,
+    );
   });
 
   it("does not count brackets inside strings", () => {

@@ -6,7 +6,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { TextDecoder } from "node:util";
-import { findJsonFault } from "./json-fault.ts";
+import { describePlace, findJsonFault } from "./json-fault.ts";
 import { JSON_DEPTH_MAX, PAYLOAD_BYTES_MAX_DEFAULT } from "./limits.ts";
 
 /** Bytes decoded at once while looking for the place of an encoding mistake. */
@@ -17,6 +17,8 @@ export interface JsonTextLimits {
   readonly bytesMax?: number | undefined;
   /** Levels of arrays and objects. @default JSON_DEPTH_MAX */
   readonly depthMax?: number | undefined;
+  /** Levels around those that count: of a body around its input. @default 0 */
+  readonly depthAround?: number | undefined;
 }
 
 export type JsonTextResult =
@@ -47,7 +49,7 @@ export function parseJsonText(bytes: Uint8Array, limits: JsonTextLimits = {}): J
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
   // RFC 8259 section 8.1 lets a reader ignore a byte order mark; editors on Windows write one.
   const withoutMark = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
-  return parseDecoded(withoutMark, limits.depthMax ?? JSON_DEPTH_MAX);
+  return parseDecoded(withoutMark, limits);
 }
 
 /** The same for text that is decoded already; `bytesMax` counts its UTF-8 bytes. */
@@ -64,16 +66,21 @@ export function checkJsonText(text: string, limits: JsonTextLimits = {}): JsonTe
       };
     }
   }
-  return parseDecoded(text, limits.depthMax ?? JSON_DEPTH_MAX);
+  return parseDecoded(text, limits);
 }
 
-function parseDecoded(text: string, depthMax: number): JsonTextResult {
+function parseDecoded(
+  text: string,
+  { depthMax = JSON_DEPTH_MAX, depthAround = 0 }: JsonTextLimits,
+): JsonTextResult {
+  const depthTotal = depthMax + depthAround;
   // Depth n takes n opening and n closing characters, so a short text cannot be too deep.
-  if (text.length > 2 * depthMax) {
-    const position = depthExceededAt(text, depthMax);
+  if (text.length > 2 * depthTotal) {
+    const position = depthExceededAt(text, depthTotal);
     if (position !== undefined) {
       return malformed(
-        `expected at most ${depthMax} levels of nesting, received more (character ${position})`,
+        `expected at most ${depthMax} levels of nesting${describeAround(depthAround)}, ` +
+          `received more at ${describePlace(text, position)}`,
       );
     }
   }
@@ -92,6 +99,11 @@ function parseDecoded(text: string, depthMax: number): JsonTextResult {
     }
   }
   return { kind: "ok", text, value };
+}
+
+function describeAround(depthAround: number): string {
+  if (depthAround === 0) return "";
+  return ` below the outermost${depthAround === 1 ? "" : ` ${depthAround}`}`;
 }
 
 function malformed(message: string): JsonTextResult {
@@ -159,8 +171,8 @@ function describeFault(text: string): string {
   const fault = findJsonFault(text);
   if (fault === undefined) return "expected JSON, received text that is not JSON";
   return (
-    `expected ${fault.expected} at line ${fault.line}, column ${fault.column} ` +
-    `(character ${fault.position}), received ${fault.received}`
+    `expected ${fault.expected} at ${describePlace(text, fault.position)}, ` +
+    `received ${fault.received}`
   );
 }
 

@@ -1,5 +1,6 @@
 /** The door of specification 2: `POST /api/jobs` and `GET /api/job-status/{id}`. */
 import { Type } from "@fastify/type-provider-typebox";
+import { cutText } from "../../domain/cut-text.ts";
 import type { JobState } from "../../domain/job.ts";
 import { AppError } from "../../errors.ts";
 import type { HttpApp } from "../rest/app.ts";
@@ -109,7 +110,7 @@ function requireOneTime(type: string): void {
     "invalid_argument",
     type.toLowerCase() === "cron"
       ? "cron jobs are not supported by this server version; expected type one-time"
-      : `type must be one-time; received ${JSON.stringify(type.slice(0, 80))}`,
+      : `type must be one-time; received ${JSON.stringify(cutText(type, 80))}`,
     { field: "type" },
   );
 }

@@ -1,4 +1,5 @@
 /** Jobs in the words of proto.MasterService. */
+import { cutText } from "../../domain/cut-text.ts";
 import type { JobSpec } from "../../domain/job-spec.ts";
 import { isFinal, type JobState } from "../../domain/job.ts";
 import { parseJsonText } from "../../domain/json-text.ts";
@@ -40,7 +41,7 @@ export function statesOf(statusFilter: string): readonly JobState[] | undefined 
   throw new AppError(
     "invalid_argument",
     `status_filter must be empty or one of ${Object.keys(STATES).join(", ")}; ` +
-      `received ${JSON.stringify(statusFilter.slice(0, 80))}`,
+      `received ${JSON.stringify(cutText(statusFilter, 80))}`,
     { field: "status_filter" },
   );
 }

@@ -1,4 +1,5 @@
 /** Workers in the words of proto.MasterService. */
+import { cutText } from "../../domain/cut-text.ts";
 import type { WorkerState, WorkerView } from "../../domain/views.ts";
 import { AppError } from "../../errors.ts";
 import type { WorkerInfo } from "../../gen/conductor/master.ts";
@@ -18,7 +19,7 @@ export function workerStatusFilter(statusFilter: string): (worker: WorkerView) =
   throw new AppError(
     "invalid_argument",
     `status_filter must be empty or one of ${STATUSES.join(", ")}; ` +
-      `received ${JSON.stringify(statusFilter.slice(0, 80))}`,
+      `received ${JSON.stringify(cutText(statusFilter, 80))}`,
     { field: "status_filter" },
   );
 }

@@ -84,7 +84,7 @@ describe("boundDetails", () => {
       .flat()
       .filter((value) => typeof value === "object");
 
-    assert.deepEqual(first, item(0, `${"x".repeat(200)}…`));
+    assert.deepEqual(first, item(0, `${"x".repeat(199)}…`));
   });
 
   it("cuts a list of indexes that is too long", () => {

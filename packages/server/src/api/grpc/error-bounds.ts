@@ -1,5 +1,7 @@
 /** Keeps errors within what fits into trailers: messages are cut, long lists of bad items summed up. */
 
+import { cutText } from "../../domain/cut-text.ts";
+
 /** Items of a bulk error that are told one by one, where they fit. */
 const ITEMS_MAX = 50;
 const ITEM_MESSAGE_CHARACTERS_MAX = 200;
@@ -82,8 +84,7 @@ function isItem(value: unknown): value is Item {
 
 function shortItem(item: Item): Item {
   const { index, code, message } = item;
-  if (message.length <= ITEM_MESSAGE_CHARACTERS_MAX) return { index, code, message };
-  return { index, code, message: `${message.slice(0, ITEM_MESSAGE_CHARACTERS_MAX)}…` };
+  return { index, code, message: cutText(message, ITEM_MESSAGE_CHARACTERS_MAX) };
 }
 
 function asRanges(items: readonly Item[]): string {

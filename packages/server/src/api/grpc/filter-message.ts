@@ -1,5 +1,6 @@
 /** From JobFilter messages to the domain's filters. */
 import type { JobFilter as JobFilterMessage } from "@baton/sdk/contract";
+import { cutText } from "../../domain/cut-text.ts";
 import { isJobState, JOB_STATES } from "../../domain/job.ts";
 import type { JobFilter } from "../../domain/views.ts";
 import { AppError } from "../../errors.ts";
@@ -16,7 +17,7 @@ export function jobFilterFromMessage(message: JobFilterMessage): JobFilter {
   if (unknown !== undefined) {
     throw new AppError(
       "invalid_argument",
-      `filter.states may hold ${JOB_STATES.join(", ")}; received ${JSON.stringify(unknown.slice(0, 80))}`,
+      `filter.states may hold ${JOB_STATES.join(", ")}; received ${JSON.stringify(cutText(unknown, 80))}`,
       { field: "filter.states" },
     );
   }

@@ -3,6 +3,7 @@ import type {
   RetryPolicy as RetryPolicyMessage,
   TaskDefinition as TaskDefinitionMessage,
 } from "@baton/sdk/contract";
+import { cutText } from "../../domain/cut-text.ts";
 import { parseJsonText } from "../../domain/json-text.ts";
 import { RETRY_JITTERS, RETRY_STRATEGIES, type RetryPolicy } from "../../domain/retry.ts";
 import type { TaskDefinition } from "../../domain/views.ts";
@@ -84,7 +85,7 @@ function oneOf<Member extends string>(
   if (member !== undefined) return member;
   throw new AppError(
     "invalid_argument",
-    `${field} must be one of ${members.join(", ")}; received ${JSON.stringify(text.slice(0, 80))}`,
+    `${field} must be one of ${members.join(", ")}; received ${JSON.stringify(cutText(text, 80))}`,
     { field },
   );
 }

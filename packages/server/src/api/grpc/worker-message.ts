@@ -5,6 +5,7 @@ import type {
   Outcome as OutcomeMessage,
   ProgressReport as ProgressMessage,
 } from "@baton/sdk/contract";
+import { cutText } from "../../domain/cut-text.ts";
 import type { AttemptOutcome } from "../../dispatch/outcomes.ts";
 import type { WorkerHello } from "../../dispatch/worker-connection.ts";
 import { OUTCOMES, type AttemptRef, type JobError } from "../../domain/job.ts";
@@ -58,7 +59,7 @@ export function outcomeFromMessage(
   if (kind === undefined) {
     throw new AppError(
       "invalid_argument",
-      `outcome.kind must be one of ${OUTCOMES.join(", ")}; received ${JSON.stringify(message.kind.slice(0, 80))}`,
+      `outcome.kind must be one of ${OUTCOMES.join(", ")}; received ${JSON.stringify(cutText(message.kind, 80))}`,
       { ...ref },
     );
   }
@@ -116,7 +117,7 @@ function refOf(message: AttemptRef): AttemptRef {
   if (isUuid(jobId) && attempt >= 0) return { jobId, attempt };
   throw new AppError(
     "invalid_argument",
-    `A fence is a job's UUID and an attempt; received ${JSON.stringify(jobId.slice(0, 80))}, ${attempt}`,
+    `A fence is a job's UUID and an attempt; received ${JSON.stringify(cutText(jobId, 80))}, ${attempt}`,
   );
 }
 
@@ -135,7 +136,7 @@ function errorOf(error: {
 /** Text that PostgreSQL can keep: without NUL, and of bounded length. */
 function storable(text: string, charactersMax: number): string {
   const plain = text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
-  return plain.length <= charactersMax ? plain : `${plain.slice(0, charactersMax - 1)}…`;
+  return cutText(plain, charactersMax);
 }
 
 function clamp(value: number, most: number): number {

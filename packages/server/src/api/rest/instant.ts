@@ -1,3 +1,4 @@
+import { cutText } from "../../domain/cut-text.ts";
 import { AppError } from "../../errors.ts";
 
 const RFC_3339 =
@@ -19,9 +20,7 @@ export function parseInstant(field: string, text: string): Date {
     const instant = new Date(text.toUpperCase());
     if (!Number.isNaN(instant.getTime())) return instant;
   }
-  const shown = JSON.stringify(
-    text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX)}…`,
-  );
+  const shown = JSON.stringify(cutText(text, SHOWN_CHARACTERS_MAX));
   throw new AppError(
     "invalid_argument",
     `${field} must be an RFC 3339 date and time with an offset such as 2026-11-22T14:00:00Z or ` +

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import type { JobSpec, SubmitResult } from "../../domain/job-spec.ts";
 import type { Operations } from "../operations.ts";
 import { AppError, refuseBadJobs } from "../../errors.ts";
 import { JOB_ID } from "../../../test/fake-operations.ts";
-import { anHttpApp, problemLine, send } from "../../../test/http-app.ts";
+import { aListeningHttpApp, anHttpApp, problemLine, send } from "../../../test/http-app.ts";
 
 /** A submit that accepts everything and remembers it. */
 function acceptAll(result: Partial<SubmitResult> = {}): {
@@ -262,8 +264,39 @@ describe("POST /api/v1/jobs", () => {
     const refused = await send(app, "POST", "/api/v1/jobs", nested(201));
 
     assert.equal(accepted.statusCode, 201);
-    assert.match(problemLine(refused), /^400 malformed_json: .*at most 201 levels of nesting/);
+    assert.match(
+      problemLine(refused),
+      /^400 malformed_json: .*at most 200 levels of nesting below the outermost,/,
+    );
   });
+});
+
+describe("the header Idempotency-Key", () => {
+  for (const [what, headers, expected] of [
+    [
+      "given twice",
+      ["idempotency-key: a", "idempotency-key: b"],
+      /expected one header Idempotency-Key; received 2/,
+    ],
+    [
+      "that is not ASCII",
+      ["idempotency-key: \xfc"],
+      /the header Idempotency-Key must be ASCII; .* the property idempotencyKey/,
+    ],
+  ] as const) {
+    it(`is refused when it is ${what}`, async (t) => {
+      const [, origin] = await aListeningHttpApp(t, acceptAll());
+      const socket = connect(Number(new URL(origin).port), "127.0.0.1");
+      t.after(() => socket.destroy());
+      socket.end(
+        `POST /api/v1/jobs HTTP/1.1\r\nhost: x\r\n${headers.join("\r\n")}\r\n` +
+          'content-type: application/json\r\nconnection: close\r\ncontent-length: 12\r\n\r\n{"task":"x"}',
+        "latin1",
+      );
+
+      assert.match(await text(socket), expected);
+    });
+  }
 });
 
 describe("POST /api/v1/jobs/bulk", () => {

@@ -3,7 +3,7 @@ import { Type } from "@fastify/type-provider-typebox";
 import type { FastifyRequest } from "fastify";
 import { JOB_STATES } from "../../domain/job.ts";
 import type { JobSpec, SubmitResult } from "../../domain/job-spec.ts";
-import { BULK_JOBS_MAX, JSON_DEPTH_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
+import { BULK_JOBS_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
 import { AppError, type BadJob } from "../../errors.ts";
 import type { HttpApp } from "./app.ts";
 import { JobBody, jobSpecOf } from "./job-body.ts";
@@ -78,7 +78,7 @@ export function submitRoutes(app: HttpApp, { operations }: RouteOptions): void {
 
   void app.register(async (scope: HttpApp) => {
     // The body, its array and each job stand around an input.
-    acceptJson(scope, JSON_DEPTH_MAX + 3);
+    acceptJson(scope, 3);
     scope.post(
       "/jobs/bulk",
       {
@@ -144,9 +144,8 @@ function bulkJobs(jobs: readonly unknown[], text: string): BulkJobs {
 }
 
 function withIdempotencyKey(request: FastifyRequest, body: JobBody): JobBody {
-  const header = request.headers["idempotency-key"];
-  if (header === undefined) return body;
-  const key = String(header);
+  const key = idempotencyHeader(request);
+  if (key === undefined) return body;
   if (
     body.idempotencyKey !== undefined &&
     body.idempotencyKey !== null &&
@@ -160,6 +159,30 @@ function withIdempotencyKey(request: FastifyRequest, body: JobBody): JobBody {
     );
   }
   return { ...body, idempotencyKey: key };
+}
+
+function idempotencyHeader({ headers, raw }: FastifyRequest): string | undefined {
+  const header = headers["idempotency-key"];
+  if (header === undefined) return undefined;
+  // Node joins headers of one name into one that nobody sent.
+  const count = raw.rawHeaders.filter((name) => name.toLowerCase() === "idempotency-key").length;
+  if (count > 1) {
+    throw new AppError(
+      "invalid_argument",
+      `expected one header Idempotency-Key; received ${count}`,
+      { field: "idempotencyKey" },
+    );
+  }
+  const key = String(header);
+  // Headers have no encoding: Node would read another key than the same one as a property.
+  if (/[^\u0000-\u007f]/.test(key)) {
+    throw new AppError(
+      "invalid_argument",
+      "the header Idempotency-Key must be ASCII; give other text in the property idempotencyKey",
+      { field: "idempotencyKey" },
+    );
+  }
+  return key;
 }
 
 function submittedOf(result: SubmitResult): { id: string; state: string; isDuplicate: boolean } {

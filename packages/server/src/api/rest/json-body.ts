@@ -1,5 +1,5 @@
 /** Request bodies: JSON only, checked once, the numbers of inputs kept as their author wrote them. */
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { parseJsonText } from "../../domain/json-text.ts";
 import { AppError } from "../../errors.ts";
 
@@ -26,20 +26,47 @@ declare global {
  * content is JSON: a page of a foreign origin can make a browser send text/plain or a form to a
  * server on its user's machine, but not application/json.
  *
- * @param depthMax levels of nesting of the whole body
+ * @param depthAround levels of a body around its input
  */
-export function acceptJson(app: FastifyInstance, depthMax: number): void {
+export function acceptJson(app: FastifyInstance, depthAround: number): void {
   app.removeAllContentTypeParsers();
   const parseAs = { parseAs: "buffer" } as const;
   app.addContentTypeParser<Buffer>("application/json", parseAs, (request, bytes, done) => {
     if (bytes.length === 0) return done(null, undefined);
-    const json = parseJsonText(bytes, { bytesMax: bytes.length, depthMax });
+    const fault = encodingFault(request);
+    if (fault !== undefined) return done(fault);
+    const json = parseJsonText(bytes, { bytesMax: bytes.length, depthAround });
     if (json.kind === "invalid") {
       return done(new AppError(json.code, `the body is not acceptable JSON: ${json.message}`));
     }
+    // Fastify shows a body that is not there as null too.
+    if (json.value === null) return done(NULL_BODY);
     request.bodyText = json.text;
     return done(null, json.value);
   });
+}
+
+const NULL_BODY = new AppError("invalid_argument", "the body must be an object; received null", {
+  field: "",
+});
+
+const CHARSET = /;\s*charset\s*=\s*"?([^";\s]*)/i;
+
+/** Bytes that are not JSON in UTF-8 by their own headers would only be called malformed. */
+function encodingFault({ headers }: FastifyRequest): AppError | undefined {
+  const coding = headers["content-encoding"] ?? "identity";
+  if (coding.toLowerCase() !== "identity") {
+    return new AppError(
+      "unsupported_media_type",
+      `expected a body without content-encoding, received ${coding}`,
+    );
+  }
+  const charset = CHARSET.exec(headers["content-type"] ?? "")?.[1] ?? "utf-8";
+  if (/^utf-?8$/i.test(charset)) return undefined;
+  return new AppError(
+    "unsupported_media_type",
+    `expected a body in UTF-8, received charset ${charset}`,
+  );
 }
 
 // 16 digits and more may not fit a double; an exponent of three digits may overflow it.

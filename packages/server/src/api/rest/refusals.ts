@@ -6,7 +6,7 @@ const MEANINGS = {
   404: "There is no such thing.",
   409: "The present state does not allow it.",
   413: "The body is too large.",
-  415: "The body is not application/json.",
+  415: "The body is not application/json in UTF-8, or it is compressed.",
   429: "The server is at a bound; repeat later.",
 } as const;
 type Refusal = keyof typeof MEANINGS;

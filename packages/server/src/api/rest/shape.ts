@@ -1,5 +1,6 @@
 /** Checks of the shape of requests by JSON Schema, and messages that name the field and what came. */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { cutText } from "../../domain/cut-text.ts";
 import { AppError } from "../../errors.ts";
 
 const OPTIONS = {
@@ -85,7 +86,8 @@ function describe(error: ErrorObject, field: string, part: RequestPart): string 
 function fieldOf(error: ErrorObject, part: RequestPart): string {
   const segments = error.instancePath.split("/").slice(1).map(unescapePointer);
   const property: unknown = error.params["missingProperty"] ?? error.params["additionalProperty"];
-  if (typeof property === "string") segments.push(property.slice(0, SHOWN_CHARACTERS_MAX));
+  if (typeof property === "string")
+    segments.push(cutText(property, SHOWN_CHARACTERS_MAX).toWellFormed());
   // A parameter that may be repeated is an array only after coercion.
   if (part === "querystring") return segments[0] ?? "";
   return segments.reduce(
@@ -135,12 +137,15 @@ function listOf(values: unknown): string {
 }
 
 const SHOWN_CHARACTERS_MAX = 80;
+const DOUBLE_MAX = "1.8e308";
 
 function show(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX - 1)}…`;
+  // What JSON.parse makes of 1e400. Its text is not known here, and JSON.stringify would call it null.
+  if (value === Infinity) return `a number above ${DOUBLE_MAX}`;
+  if (value === -Infinity) return `a number below -${DOUBLE_MAX}`;
+  return cutText(JSON.stringify(value) ?? "nothing", SHOWN_CHARACTERS_MAX);
 }
 
 const PARTS: readonly RequestPart[] = ["body", "querystring", "params", "headers"];
