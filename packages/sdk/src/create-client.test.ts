@@ -201,6 +201,17 @@ describe("client.enqueue", () => {
     });
   }
 
+  it("says of input that is nested too deep what servers take", async (t) => {
+    const client = await aClient(t, {});
+    let input: unknown = null;
+    for (let level = 0; level < 100_000; level += 1) input = { input };
+
+    await assert.rejects(client.enqueue("t", input), {
+      code: "invalid_argument",
+      message: /^input of task "t" is not JSON: it is nested .* 200 levels/,
+    });
+  });
+
   it("tells a server of a task that it does not know, once", async (t) => {
     const submit = answers<JobSpec, SubmitResponse>(taskNotFound, accepted);
     const put = answers<TaskDefinition, TaskDefinition>(aDefinition("resize"));

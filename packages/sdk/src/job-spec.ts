@@ -6,6 +6,7 @@ import { BatonError } from "./errors.ts";
 import { isJson } from "./from-wire.ts";
 import type { JobSpec } from "./gen/baton/v1/job.ts";
 import type { TaskDefinition as WireTaskDefinition } from "./gen/baton/v1/worker.ts";
+import { jsonFault } from "./json-fault.ts";
 import { checkJobBytes } from "./message-size.ts";
 import { invalidInput } from "./schema.ts";
 import { isTask, stepsOf } from "./task.ts";
@@ -112,7 +113,7 @@ function encodeInput(
   } catch (cause) {
     throw new BatonError(
       "invalid_argument",
-      `input of task "${task}" is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `input of task "${task}" is not JSON: ${jsonFault(cause)}`,
       { ...details, task },
       { cause },
     );

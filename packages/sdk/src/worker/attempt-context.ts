@@ -1,5 +1,6 @@
 import type { JobInfo, TaskContext, TaskLog } from "../context.ts";
 import { BatonError } from "../errors.ts";
+import { jsonFault } from "../json-fault.ts";
 import { PROGRESS_BYTES_MAX } from "../limits.ts";
 import type { LogLevel } from "../views.ts";
 import type { Attempt } from "./attempt.ts";
@@ -84,8 +85,8 @@ function encodeProgress(value: unknown): Buffer {
   try {
     text = JSON.stringify(value === undefined ? null : value);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new BatonError("invalid_argument", `progress is not JSON: ${why}`, {}, { cause });
+    const message = `progress is not JSON: ${jsonFault(cause)}`;
+    throw new BatonError("invalid_argument", message, {}, { cause });
   }
   if (text === undefined) {
     throw new BatonError("invalid_argument", `progress is not JSON: got a ${typeof value}`);

@@ -83,6 +83,17 @@ describe("classifyOutcome", () => {
     }
   });
 
+  it("fails what is nested too deep for any reader of JSON, and says so", () => {
+    let value: unknown = null;
+    for (let level = 0; level < 100_000; level += 1) value = [value];
+
+    const ending = classifyOutcome({ kind: "returned", value }, facts);
+
+    assert.ok(ending.kind === "failed");
+    assert.equal(ending.error.code, "invalid_result");
+    assert.match(ending.error.message, /^result is not JSON: it is nested .* 200 levels/);
+  });
+
   it("takes a result up to the server's limit", () => {
     const fits = classifyOutcome({ kind: "returned", value: "x".repeat(18) }, facts);
     const tooLarge = classifyOutcome({ kind: "returned", value: "x".repeat(19) }, facts);

@@ -1,6 +1,7 @@
 /** Decides what a settlement means for the job. */
 import { controlOf } from "../control-errors.ts";
 import type { JobError } from "../gen/baton/v1/job.ts";
+import { jsonFault } from "../json-fault.ts";
 import { invalidInput } from "../schema.ts";
 import type { StopReason } from "./attempt.ts";
 import type { Settlement } from "./execute.ts";
@@ -91,7 +92,7 @@ function encodeResult(value: unknown, facts: EndingFacts): Ending {
     // The next attempt would return the same: there is no use in trying again.
     return {
       kind: "failed",
-      error: wireError("invalid_result", `result is not JSON: ${messageOf(error)}`),
+      error: wireError("invalid_result", `result is not JSON: ${jsonFault(error)}`),
     };
   }
   if (text === undefined) return { kind: "succeeded", result: undefined };

@@ -52,7 +52,8 @@ describe("LogBuffer", () => {
 
     const entries = takeAll(buffer).flatMap((batch) => batch.entries);
 
-    const countOf = ({ job }: Attempt) => entries.filter((it) => it.jobId === job.jobId).length;
+    const countOf = ({ job }: Attempt) =>
+      entries.filter((entry) => entry.jobId === job.jobId).length;
     assert.deepEqual(quiet.map(countOf), [100, 100, 100]);
     // Alike, to a line: each has a fourth of the room, and a fourth is left for who comes next.
     const counts = noisy.map(countOf);

@@ -8,6 +8,7 @@
  */
 import { inspect } from "node:util";
 
+import { jsonFault } from "../json-fault.ts";
 import type { LogBatch, LogEntry } from "../gen/baton/v1/worker.ts";
 import {
   LOG_BATCH_BYTES_MAX,
@@ -19,7 +20,6 @@ import {
 } from "../limits.ts";
 import type { LogLevel } from "../views.ts";
 import type { Attempt } from "./attempt.ts";
-import { messageOf } from "./job-error.ts";
 import { truncateBytes } from "./truncate.ts";
 
 export class LogBuffer {
@@ -154,7 +154,7 @@ function encodeFields(fields: Readonly<Record<string, unknown>> | undefined): Bu
       `fields of ${bytes.length} bytes were left out, at most ${LOG_FIELDS_BYTES_MAX} fit`,
     );
   } catch (error) {
-    return encodeNote(`fields were left out, they are not JSON: ${messageOf(error)}`);
+    return encodeNote(`fields were left out, they are not JSON: ${jsonFault(error)}`);
   }
 }
 
