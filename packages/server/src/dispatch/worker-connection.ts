@@ -1,6 +1,7 @@
 /** A worker's side of the engine: what its stream says, in the engine's words. */
 import type { AttemptRef } from "../domain/job.ts";
 import { checkDefinition, checkName, isPlain, type SpecProblem } from "../domain/check-spec.ts";
+import { cutText } from "../domain/cut-text.ts";
 import { isUuid } from "../domain/job-id.ts";
 import {
   LOG_LINES_PER_ATTEMPT_MAX,
@@ -63,13 +64,28 @@ export function checkHello(hello: WorkerHello): void {
       )
       .at(0) ??
     hello.queues.map((queue) => checkName("queue", queue)).find(Boolean) ??
-    hello.held
-      .map((ref) =>
-        isUuid(ref.jobId) ? undefined : fault("held", "must name jobs by UUID", ref.jobId),
-      )
-      .find(Boolean) ??
+    hello.held.map(checkHeld).find(Boolean) ??
+    checkDistinct(
+      "tasks",
+      hello.tasks.map((task) => task.name),
+    ) ??
     hello.tasks.map((task) => checkName("task", task.name) ?? checkDefinition(task)).find(Boolean);
   if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
+}
+
+function checkHeld({ jobId, attempt }: AttemptRef): SpecProblem | undefined {
+  if (!isUuid(jobId)) return fault("held", "must name jobs by UUID", jobId);
+  if (attempt >= 1) return undefined;
+  return {
+    field: "held",
+    message: `held must name attempts from 1 on; received ${jobId}, attempt ${attempt}`,
+  };
+}
+
+function checkDistinct(field: string, names: readonly string[]): SpecProblem | undefined {
+  if (new Set(names).size === names.length) return undefined;
+  const twin = names.find((name, index) => names.indexOf(name) < index) ?? "";
+  return { field, message: `${field} must differ; received ${shown(twin)} twice` };
 }
 
 /** Outcomes that wait for their acknowledgement come on top of what is held. */
@@ -86,7 +102,11 @@ function checkRange(
 }
 
 function fault(field: string, rule: string, received: string): SpecProblem {
-  return { field, message: `${field} ${rule}; received ${JSON.stringify(received.slice(0, 80))}` };
+  return { field, message: `${field} ${rule}; received ${shown(received)}` };
+}
+
+function shown(received: string): string {
+  return JSON.stringify(cutText(received, 80));
 }
 
 /** The lease that a worker asked for, or the default, in milliseconds. */

@@ -99,17 +99,24 @@ export function progressFromMessage(
 }
 
 export function logLineFromMessage(message: LogEntry): NewLogLine {
-  const fields =
-    message.fields.length === 0
-      ? undefined
-      : parseJsonText(message.fields, { bytesMax: LOG_MESSAGE_BYTES_MAX });
   return {
     ...refOf(message),
     at: message.at ?? new Date(),
     level: LOG_LEVELS.find((level) => level === message.level) ?? "info",
     message: storable(message.message, LOG_MESSAGE_BYTES_MAX),
-    fields: fields?.kind === "ok" ? fields.text : undefined,
+    fields: message.fields.length === 0 ? undefined : fieldsFromBytes(message.fields),
   };
+}
+
+/** A JSON object whatever came: the line is worth keeping, and readers count on an object. */
+function fieldsFromBytes(bytes: Buffer): string {
+  const fields = parseJsonText(bytes, { bytesMax: LOG_MESSAGE_BYTES_MAX });
+  if (fields.kind === "invalid") {
+    return JSON.stringify({ note: `fields were left out: ${fields.message}` });
+  }
+  const { value, text } = fields;
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? text : `{"value":${text}}`;
 }
 
 function refOf(message: AttemptRef): AttemptRef {
