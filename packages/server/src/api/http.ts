@@ -1,7 +1,6 @@
 /** The HTTP server: public pages, the native API and the compatibility doors in their scopes. */
 import { randomUUID } from "node:crypto";
-import { type IncomingMessage, STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import {
@@ -13,20 +12,20 @@ import {
   REQUEST_RECEIVE_MS_MAX,
   WATCHERS_PER_SERVER_MAX,
 } from "../domain/limits.ts";
-import { AppError } from "../errors.ts";
 import { healthDoor } from "./doors/http-health.ts";
 import { orchestratorDoor } from "./doors/http-orchestrator.ts";
 import { platformDoor } from "./doors/http-platform.ts";
 import { LongRequests } from "./long-requests.ts";
 import type { Operations } from "./operations.ts";
 import type { HttpApp } from "./rest/app.ts";
+import { answerBrokenRequest, checkHost } from "./rest/broken-request.ts";
 import { jobChangeRoutes } from "./rest/job-change.ts";
 import { jobEventRoutes } from "./rest/job-events.ts";
 import { submitRoutes } from "./rest/job-submit.ts";
 import { jobRoutes } from "./rest/jobs.ts";
 import { acceptJson } from "./rest/json-body.ts";
 import { serveOpenApi } from "./rest/openapi.ts";
-import { answerError, answerRouteNotFound, problemJson } from "./rest/problem.ts";
+import { answerError, answerRouteNotFound } from "./rest/problem.ts";
 import { checkQueryText } from "./rest/query-text.ts";
 import { queueRoutes } from "./rest/queues.ts";
 import type { RouteOptions } from "./rest/routes.ts";
@@ -49,6 +48,8 @@ export interface HttpAppOptions {
   readonly heartbeatMs?: number | undefined;
   /** @default EVENT_STREAM_STALL_MS_MAX */
   readonly stallMsMax?: number | undefined;
+  /** A request must have arrived within so long. @default REQUEST_RECEIVE_MS_MAX */
+  readonly receiveMsMax?: number | undefined;
   /** Requests that run when the server closes are cut off after so long. @default HTTP_CLOSE_MS_MAX */
   readonly closeMsMax?: number | undefined;
 }
@@ -72,7 +73,7 @@ const SECURITY_HEADERS = {
  * requests finish for a while, and refuses new connections.
  */
 export function createHttpApp(options: HttpAppOptions): FastifyInstance {
-  const { logger } = options;
+  const { logger, receiveMsMax = REQUEST_RECEIVE_MS_MAX } = options;
   const app = fastify({
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
     logController: new LogController({
@@ -80,7 +81,9 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
       requestIdLogLabel: "requestId",
     }),
     bodyLimit: (options.payloadBytesMax ?? PAYLOAD_BYTES_MAX_DEFAULT) + REQUEST_ENVELOPE_BYTES,
-    requestTimeout: REQUEST_RECEIVE_MS_MAX,
+    requestTimeout: receiveMsMax,
+    // Timeouts are looked for so often.
+    http: { requireHostHeader: false, connectionsCheckingInterval: Math.min(receiveMsMax, 10_000) },
     exposeHeadRoutes: false,
     return503OnClosing: false,
     genReqId: requestIdOf,
@@ -104,8 +107,13 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   app.addHook("onRequest", async (request, reply) => {
     void reply.headers(SECURITY_HEADERS).header("x-request-id", request.id);
+    checkHost(request);
     checkQueryText(request.url);
   });
+  // HTTP lets a server ignore what it does not know; Node would refuse it without a word.
+  app.server.on("checkExpectation", (request, response) =>
+    app.server.emit("request", request, response),
+  );
   app.addHook("onResponse", async (request, reply) => {
     const { method, url } = request;
     const durationMs = Math.round(reply.elapsedTime);
@@ -152,26 +160,3 @@ function requestIdOf(request: IncomingMessage): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
 }
-
-/** Answers bytes that are not an HTTP request, or that came too slowly, and closes the connection. */
-function answerBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const { status, detail } = BROKEN_REQUESTS[error.code ?? ""] ?? NO_HTTP;
-  const body = problemJson(new AppError("invalid_argument", detail), "", status);
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
-}
-
-const BROKEN_REQUESTS: Readonly<Record<string, { status: number; detail: string }>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    status: 408,
-    detail: "expected the whole request in time, received a part of it",
-  },
-  HPE_HEADER_OVERFLOW: { status: 431, detail: "expected at most 16 KiB of headers, received more" },
-};
-const NO_HTTP = { status: 400, detail: "expected an HTTP/1.1 request, received something else" };

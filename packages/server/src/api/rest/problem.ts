@@ -4,7 +4,7 @@ import { Type } from "@fastify/type-provider-typebox";
 import { AppError, ERRORS, type ErrorCode } from "../../errors.ts";
 
 /** What a caller may wait before it repeats a retryable request, in seconds. */
-const RETRY_AFTER_SECONDS = 1;
+export const RETRY_AFTER_SECONDS = 1;
 
 export const Problem = Type.Object(
   {
@@ -21,17 +21,13 @@ export const Problem = Type.Object(
   { $id: "Problem", description: "RFC 9457 problem details." },
 );
 
-/** The problem document of an error as JSON text. `status` is that of its code unless given. */
-export function problemJson(
-  error: AppError,
-  instance: string,
-  status: number = ERRORS[error.code].http,
-): string {
+/** The problem document of an error as JSON text. */
+export function problemJson(error: AppError, instance: string): string {
   const title = error.code.replaceAll("_", " ");
   return JSON.stringify({
     type: `/api/v1/docs/errors#${error.code}`,
     title: title.charAt(0).toUpperCase() + title.slice(1),
-    status,
+    status: ERRORS[error.code].http,
     detail: error.message,
     code: error.code,
     details: error.details,
