@@ -6,6 +6,7 @@ import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { CliError, usageError } from "./failure.ts";
 import { endsWithin, openLifetime, PARENT_GONE } from "./lifetime.ts";
 import { createLogger } from "./log.ts";
+import { watchStrayErrors } from "./stray-errors.ts";
 
 export interface RunWorkerOptions {
   readonly address: string;
@@ -25,14 +26,17 @@ export interface RunWorkerOptions {
 
 /** Nobody waits any more for a worker whose parent is gone. */
 const ORPHAN_DRAIN_MS_MAX = 10_000;
+/** After an uncaught exception jobs run in a process whose state is unknown: no longer than most take. */
+const STRAY_DRAIN_MS_MAX = 30_000;
+const STRAY_EXCEPTION = "an exception that nobody caught";
 /** Above what the worker needs to abort its handlers and to tell the server. */
 const STOP_MS_MAX = 5_000;
 
 /**
  * Runs a worker until it is told to stop: it takes no more jobs and finishes those that run. The second request, and
- * the end of `drainTimeoutMs`, abort them; they start elsewhere.
+ * the end of `drainTimeoutMs`, abort them; they start elsewhere. An uncaught exception is a request to stop, too.
  *
- * @returns the exit code
+ * @returns the exit code: failed when nobody had asked it to stop
  * @throws CliError invalid_usage; TasksNotLoaded; BatonError what the server says when it refuses the worker
  */
 export async function runWorker(options: RunWorkerOptions): Promise<ExitCode> {
@@ -55,17 +59,23 @@ export async function runWorker(options: RunWorkerOptions): Promise<ExitCode> {
     },
   });
   const lifetime = openLifetime(() => void stopHard(worker, logger));
+  let isBroken = false;
+  const ignoreStrayErrors = watchStrayErrors(logger, () => {
+    isBroken = true;
+    void drain(worker, logger, options, STRAY_EXCEPTION);
+  });
   void lifetime.stopRequested.then((reason) => drain(worker, logger, options, reason));
   logger.info({ tasks: tasks.map(({ name }) => name).join(",") }, "starting");
   await worker.start().catch((error: unknown) => {
     // A stop before the first contact is no failure.
-    if (!lifetime.stopping.aborted) throw error;
+    if (!lifetime.stopping.aborted && !isBroken) throw error;
   });
-  if (!lifetime.stopping.aborted) process.send?.({ kind: "ready" });
+  if (!lifetime.stopping.aborted && !isBroken) process.send?.({ kind: "ready" });
   await worker.closed;
   lifetime.release();
+  ignoreStrayErrors();
   logger.info("stopped");
-  return lifetime.stopping.aborted ? EXIT.ok : EXIT.failed;
+  return lifetime.stopping.aborted && !isBroken ? EXIT.ok : EXIT.failed;
 }
 
 async function tasksOf(options: RunWorkerOptions): Promise<readonly Task[]> {
@@ -101,6 +111,12 @@ function builtInOptions<Options>(
   }
 }
 
+/** Where nobody has said how long: for other reasons there is no limit. */
+const DRAIN_MS_BY_REASON: ReadonlyMap<string, number> = new Map([
+  [PARENT_GONE, ORPHAN_DRAIN_MS_MAX],
+  [STRAY_EXCEPTION, STRAY_DRAIN_MS_MAX],
+]);
+
 async function drain(
   worker: Worker,
   logger: Logger,
@@ -109,8 +125,7 @@ async function drain(
 ): Promise<void> {
   logger.info({ reason }, "finishing running jobs");
   const drained = worker.drain();
-  const timeoutMs =
-    options.drainTimeoutMs ?? (reason === PARENT_GONE ? ORPHAN_DRAIN_MS_MAX : undefined);
+  const timeoutMs = options.drainTimeoutMs ?? DRAIN_MS_BY_REASON.get(reason);
   if (timeoutMs === undefined || (await endsWithin(timeoutMs, drained))) return;
   logger.warn({ timeoutMs }, "running jobs were not finished in time; they start elsewhere");
   await worker.stop();

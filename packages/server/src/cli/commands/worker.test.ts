@@ -24,6 +24,14 @@ export const wait = task({
     return "waited";
   },
 });
+export const stray = task({
+  name: "stray",
+  run: (kind: string) => {
+    if (kind === "rejection") void Promise.reject(new Error("left behind"));
+    else setTimeout(() => { throw new Error("left behind"); });
+    return "returned";
+  },
+});
 `;
 
 describe("baton worker", () => {
@@ -104,6 +112,53 @@ describe("baton worker", () => {
     worker.child.kill("SIGINT");
 
     assert.equal((await worker.ended).exitCode, 0);
+    const { attempts } = await client.getJob(id);
+    assert.deepEqual(
+      attempts.map(({ outcome }) => outcome),
+      ["lost"],
+    );
+  });
+
+  it("goes on after a handler left a rejected promise behind, and says so", async () => {
+    const file = await tasksFile("tasks.ts", TASKS);
+    const worker = start("--tasks", file, "--queues", "rejecting");
+    await worker.line(/"connected"/);
+
+    await (await client.enqueue("stray", "rejection", { queue: "rejecting" })).result();
+    await worker.line(/left behind.*a promise was rejected and nobody handled it/);
+    const after = await client.enqueue("greet", "again", { queue: "rejecting" });
+
+    assert.equal(await after.result(), "hello again");
+    worker.child.kill("SIGTERM");
+    assert.equal((await worker.ended).exitCode, 0);
+  });
+
+  it("finishes what runs after an exception that nobody caught, and ends with 1", async () => {
+    const file = await tasksFile("tasks.ts", TASKS);
+    const worker = start("--tasks", file, "--queues", "throwing");
+    await worker.line(/"connected"/);
+    const id = await aBegunJob(1_000, "throwing");
+
+    await client.enqueue("stray", "exception", { queue: "throwing" });
+    await worker.line(/left behind.*an exception was thrown where nobody could catch it/);
+    await worker.line(/finishing running jobs/);
+    const after = await client.enqueue("greet", "late", { queue: "throwing" });
+
+    assert.equal((await worker.ended).exitCode, 1);
+    const job = await client.getJob(id);
+    assert.deepEqual([job.state, job.attempt], ["succeeded", 1]);
+    assert.equal((await after.get()).state, "queued");
+  });
+
+  it("waits after an uncaught exception no longer than for a stop", async () => {
+    const file = await tasksFile("tasks.ts", TASKS);
+    const worker = start("--tasks", file, "--queues", "stuck", "--drain-timeout-ms", "200");
+    await worker.line(/"connected"/);
+    const id = await aBegunJob(600_000, "stuck");
+
+    await client.enqueue("stray", "exception", { queue: "stuck" });
+
+    assert.equal((await worker.ended).exitCode, 1);
     const { attempts } = await client.getJob(id);
     assert.deepEqual(
       attempts.map(({ outcome }) => outcome),
