@@ -285,7 +285,8 @@ describe("the trailers of an error", () => {
 });
 
 describe("createGrpcServer", () => {
-  it("says which address is in use", async () => {
+  it("says which address is in use, once", async (t) => {
+    const said = t.mock.method(console, "error", () => undefined);
     await using first = await startGrpc();
     await using second = await startGrpc();
 
@@ -296,6 +297,20 @@ describe("createGrpcServer", () => {
         error.code === "address_in_use" &&
         error.message.includes(first.address),
     );
+    assert.deepEqual([said.mock.callCount(), second.logs], [0, []]);
+  });
+
+  it("logs what grpc-js says of itself instead of printing it", async (t) => {
+    const said = t.mock.method(console, "error", () => undefined);
+    await using bench = await startGrpc();
+    const odd = { "grpc.default_compression_algorithm": 77 };
+    const client = new Client(bench.address, credentials.createInsecure(), odd);
+    t.after(() => client.close());
+
+    client.makeUnaryRequest("/a.B/C", asBuffer, asBuffer, Buffer.of(), () => undefined).cancel();
+
+    assert.equal(said.mock.callCount(), 0);
+    assert.match(bench.logs[0]?.message ?? "", /default_compression_algorithm option: 77/);
   });
 
   it("lets a call finish while it shuts down, and takes no new connection", async () => {

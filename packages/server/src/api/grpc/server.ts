@@ -3,7 +3,7 @@
  * and reflection. See docs/grpc.md.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import {
   JobServiceService,
   QueueServiceService,
@@ -76,6 +76,7 @@ export interface GrpcServer {
 /** Puts the services together; nothing runs until `listen`. */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const { operations, logger } = options;
+  logThrough(logger);
   const server = new Server({
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     // Answers are measured where they are encoded; batches to workers by the dispatcher.
@@ -151,6 +152,18 @@ function allMethods(options: GrpcServerOptions, context: MethodContext): readonl
     serverMethods(operations, context),
     masterMethods({ operations, context, serverId, payloadBytesMax }),
   ].flatMap((methods) => Object.values<Method>(methods));
+}
+
+/**
+ * What grpc-js says of itself, for the whole process, goes to the server's log instead of to the console. That it
+ * could not listen is left out: `bind` throws that.
+ */
+function logThrough(logger: Logger): void {
+  const say = (...parts: readonly unknown[]): void => {
+    const message = parts.map(String).join(" ");
+    if (!message.startsWith("No address added")) logger.warn({ from: "grpc-js" }, message);
+  };
+  setLogger({ error: say, info: say, debug: say });
 }
 
 function bind(
