@@ -29,10 +29,13 @@ AS $function$select pg_current_xact_id()::text::bigint * 16 + array_position(enu
 CREATE OR REPLACE FUNCTION baton.partition_drop(parent text, days_kept integer)
  RETURNS SETOF text
  LANGUAGE plpgsql
+ SET lock_timeout TO '2s'
 AS $function$
 declare
   child text;
 begin
+  -- Two servers that drop the same day would be in each other's way.
+  perform pg_advisory_xact_lock(hashtext('baton.partition_drop'));
   for child in
     select relation.relname
       from pg_inherits
@@ -43,6 +46,11 @@ begin
            <= (baton.clock() at time zone 'UTC')::date
      order by relation.relname
   loop
+    if parent = 'event' then
+      execute format(
+        'update baton.event_floor set sequence = greatest(sequence, (select coalesce(max(sequence), 0) from baton.%I))',
+        child);
+    end if;
     execute format('drop table baton.%I', child);
     return next child;
   end loop;
@@ -51,6 +59,7 @@ end $function$;
 CREATE OR REPLACE FUNCTION baton.partition_ensure(days_ahead integer)
  RETURNS void
  LANGUAGE plpgsql
+ SET lock_timeout TO '2s'
 AS $function$
 declare
   parent text;
@@ -98,6 +107,13 @@ alter table baton.event alter column job_ids set storage external;
 alter table baton.event alter column lane_ids set storage external;
 alter table baton.event alter column attempts set storage external;
 CREATE INDEX event_sequence ON baton.event USING btree (sequence);
+
+create table baton.event_floor (
+  sequence bigint not null,
+  is_only boolean default true not null,
+  constraint event_floor_pkey PRIMARY KEY (is_only),
+  constraint event_floor_is_only_check CHECK (is_only)
+);
 
 create table baton.idempotency (
   namespace_id integer not null,

@@ -57,7 +57,7 @@ export const DELAY_MS_MAX = 10 * 365 * 24 * 3_600_000;
 export const WORKER_SLOTS_DEFAULT = 10;
 export const WORKER_SLOTS_MAX = 10_000;
 export const WORKER_PREFETCH_MAX = 10_000;
-export const WORKER_LEASE_MS_DEFAULT = 8_000;
+export const WORKER_LEASE_MS_DEFAULT = 7_000;
 export const WORKER_LEASE_MS_MIN = 2_000;
 export const WORKER_LEASE_MS_MAX = 600_000;
 /** A server that has accepted a stream must welcome the worker within so long. */

@@ -227,6 +227,13 @@ alter table baton.event
   alter column lane_ids set storage external,
   alter column attempts set storage external;
 
+-- The position up to which events were dropped with their partitions: who stopped reading before it has missed some.
+create table baton.event_floor (
+  sequence bigint  not null,
+  is_only  boolean not null primary key default true check (is_only)
+);
+insert into baton.event_floor (sequence) values (0);
+
 create function baton.event_sequence(state baton.job_state) returns bigint
   language sql volatile
   as 'select pg_current_xact_id()::text::bigint * 16 + array_position(enum_range(null::baton.job_state), state)';
@@ -257,7 +264,9 @@ create table baton.event_default     partition of baton.event     default;
 -- Makes the partitions of today and the next days. DDL takes no parameters, hence format() in here. A day that has rows
 -- in the net already, after a sleep of weeks, stays there: better than a server that does not start.
 create function baton.partition_ensure(days_ahead integer) returns void
-  language plpgsql as $$
+  language plpgsql
+  -- DDL that waits for somebody's long query makes everybody else wait behind it: rather try again later.
+  set lock_timeout = '2s' as $$
 declare
   parent text;
   day    date;
@@ -282,10 +291,13 @@ end $$;
 
 -- Drops the partitions of one table whose day ended more than so many days ago. Returns their names.
 create function baton.partition_drop(parent text, days_kept integer) returns setof text
-  language plpgsql as $$
+  language plpgsql
+  set lock_timeout = '2s' as $$
 declare
   child text;
 begin
+  -- Two servers that drop the same day would be in each other's way.
+  perform pg_advisory_xact_lock(hashtext('baton.partition_drop'));
   for child in
     select relation.relname
       from pg_inherits
@@ -296,6 +308,11 @@ begin
            <= (baton.clock() at time zone 'UTC')::date
      order by relation.relname
   loop
+    if parent = 'event' then
+      execute format(
+        'update baton.event_floor set sequence = greatest(sequence, (select coalesce(max(sequence), 0) from baton.%I))',
+        child);
+    end if;
     execute format('drop table baton.%I', child);
     return next child;
   end loop;

@@ -23,7 +23,7 @@ import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
 import { pruneOnce, type Retention } from "./services/pruner.ts";
 import { reapOnce } from "./services/reaper.ts";
-import { isConnectionError, type Database } from "./store/db.ts";
+import { isConnectionError, isLockTimeout, type Database } from "./store/db.ts";
 import { jobCancelRequested } from "./store/job-lease.ts";
 
 export interface EngineOptions {
@@ -53,6 +53,9 @@ export interface Engine {
 /** Partitions and retention are looked after so often. */
 const PRUNE_INTERVAL_MS = 10 * 60_000;
 
+/** A server that stops waits so long for a database that is away; what workers report then, they tell the next server. */
+const DATABASE_STOP_WAIT_MS = 5_000;
+
 /** Behind notifications: definitions of tasks, lanes and pauses are read anew so often. */
 const RELOAD_INTERVAL_MS = 30_000;
 
@@ -65,7 +68,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { signal } = stopping;
   let isDraining = false;
 
-  await pruneOnce(db, options.retention);
+  await pruneOnce(db, options.retention).catch((error: unknown) => {
+    // Somebody's long query is in its way; the default partitions take what comes until the next pass.
+    if (!isLockTimeout(error)) throw error;
+    onError(error);
+  });
   const lease = await ServerLease.take(db, options, now);
   const lanes = new Lanes(db, (lane) => workers.addLane(lane));
   const watchers = new Watchers({
@@ -194,8 +201,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
 
   const drain = (): void => {
+    if (isDraining) return;
     isDraining = true;
     workerDoor.close("server_shutdown");
+    setTimeout(() => db.abandon(), DATABASE_STOP_WAIT_MS).unref();
   };
 
   await lanes.load();

@@ -8,6 +8,7 @@ export const ERRORS = {
   invalid_argument: { http: 400, rpc: Rpc.INVALID_ARGUMENT, isRetryable: false },
   malformed_json: { http: 400, rpc: Rpc.INVALID_ARGUMENT, isRetryable: false },
   invalid_cursor: { http: 400, rpc: Rpc.INVALID_ARGUMENT, isRetryable: false },
+  sequence_expired: { http: 410, rpc: Rpc.OUT_OF_RANGE, isRetryable: false },
   bulk_rejected: { http: 400, rpc: Rpc.INVALID_ARGUMENT, isRetryable: false },
   payload_too_large: { http: 413, rpc: Rpc.INVALID_ARGUMENT, isRetryable: false },
   unsupported_media_type: { http: 415, rpc: Rpc.INVALID_ARGUMENT, isRetryable: false },
@@ -57,6 +58,11 @@ export class AppError extends Error {
     this.code = code;
     this.details = details;
   }
+}
+
+/** No job has this id, or its retention is over. */
+export function jobNotFound(jobId: string): AppError {
+  return new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
 }
 
 /** A job of a call that cannot be accepted. Index: its place in the call. */

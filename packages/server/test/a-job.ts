@@ -2,9 +2,10 @@
 import { randomUUID } from "node:crypto";
 
 import { newJobId } from "../src/domain/job-id.ts";
+import { BATCH_BYTES_MAX } from "../src/domain/limits.ts";
 import type { Db } from "../src/store/db.ts";
 import { jobInsert, type NewJob } from "../src/store/job-enqueue.ts";
-import { jobLease, type LeasedJob } from "../src/store/job-lease.ts";
+import { jobLease, type LeaseRow, type LeasedJob } from "../src/store/job-lease.ts";
 import { laneCreate, laneFind, queueCreate, taskPut } from "../src/store/lane.ts";
 import { serverStart, workerAttach } from "../src/store/worker.ts";
 
@@ -71,7 +72,17 @@ export async function aRunningJob(
   different: Partial<NewJob> = {},
 ): Promise<LeasedJob> {
   await aQueuedJob(db, laneId, { ...different, priority: 100 });
-  return present((await jobLease(db, [laneId], [workerId]))[0]);
+  return present((await leaseFrom(db, [laneId], [workerId]))[0]);
+}
+
+/** Leases from these lanes, as many of each as there are slots. */
+export function leaseFrom(
+  db: Db,
+  laneIds: readonly number[],
+  workerIds: readonly number[],
+): Promise<readonly LeaseRow[]> {
+  const shares = laneIds.map((laneId) => ({ laneId, most: workerIds.length }));
+  return jobLease(db, shares, workerIds, BATCH_BYTES_MAX);
 }
 
 /** What a test has just made sure of. */

@@ -85,6 +85,7 @@ export async function aPlayedWorker(
     {
       jobs: (delivered) => delivered.forEach((job) => jobs.put(job)),
       stop: ({ jobId, attempt }, reason, graceMs) => stops.put({ jobId, attempt, reason, graceMs }),
+      isFull: false,
       goodbye: () => undefined,
     },
     (said) => {

@@ -10,6 +10,7 @@ import type { JobSpec } from "../src/domain/job-spec.ts";
 import type { JobView } from "../src/domain/views.ts";
 import type { Engine } from "../src/engine.ts";
 import type { Database } from "../src/store/db.ts";
+import { sql } from "../src/store/sql.ts";
 import { present } from "./a-job.ts";
 import { anEngine, aPlayedWorker, refOf, type PlayedWorker } from "./an-engine.ts";
 import { aDatabase } from "./database.ts";
@@ -295,6 +296,15 @@ describe("the engine", () => {
       ["one", "two", "three"],
     );
     assert.equal(rest.nextCursor, undefined);
+  });
+
+  it("does not pass over events that are not kept any more", async () => {
+    await db.query(sql`update baton.event_floor set sequence = 100`);
+    const { signal } = new AbortController();
+
+    const events = engine.operations.watchEvents({}, 99, signal)[Symbol.asyncIterator]();
+
+    await assert.rejects(events.next(), { code: "sequence_expired" });
   });
 
   it("answers notes about an attempt that is not the worker's with an order to stop", async () => {

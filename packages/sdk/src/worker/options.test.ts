@@ -12,7 +12,7 @@ describe("resolveWorkerOptions", () => {
     const settings = resolveWorkerOptions({ tasks: [echo], address: "localhost:9000" });
 
     assert.deepEqual(settings.queues, ["default"]);
-    assert.deepEqual([settings.slots, settings.prefetch, settings.leaseMs], [10, 0, 8_000]);
+    assert.deepEqual([settings.slots, settings.prefetch, settings.leaseMs], [10, 0, 7_000]);
     assert.match(settings.name, new RegExp(`-${process.pid}$`));
   });
 

@@ -40,7 +40,7 @@ export interface WorkerOptions extends ConnectionOptions {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /**
    * How long the worker keeps its jobs without contact to a server, 2,000 to 600,000. Longer than any handler blocks the
-   * process. A dead worker's jobs start elsewhere after so long. @default 8,000
+   * process. A dead worker's jobs start elsewhere after so long. @default 7,000
    */
   readonly leaseMs?: number | undefined;
   /**

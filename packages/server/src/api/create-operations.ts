@@ -3,6 +3,7 @@ import { checkDefinition, checkName, isPlain } from "../domain/check-spec.ts";
 import { decodeCursor, encodeCursor } from "../domain/cursor.ts";
 import { isUuid } from "../domain/job-id.ts";
 import {
+  ATTEMPT_LIST_MAX,
   LIST_LIMIT_DEFAULT,
   LIST_LIMIT_MAX,
   LOG_LIST_LIMIT_DEFAULT,
@@ -15,7 +16,7 @@ import type { Intake } from "../dispatch/intake.ts";
 import { NAMESPACE_ID, type Lanes } from "../dispatch/lanes.ts";
 import { patiently } from "../dispatch/patience.ts";
 import type { Watchers } from "../dispatch/watchers.ts";
-import { AppError } from "../errors.ts";
+import { AppError, jobNotFound } from "../errors.ts";
 import {
   cancelJob,
   cancelJobs,
@@ -50,9 +51,8 @@ export function createOperations(parts: OperationsParts): Operations {
 
   const requireJob = async (jobId: string): Promise<JobView> => {
     checkJobId(jobId);
-    const job = await patiently(() => jobGet(db, jobId));
-    if (job === undefined)
-      throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
+    const job = await patiently(db, () => jobGet(db, jobId));
+    if (job === undefined) throw jobNotFound(jobId);
     return job;
   };
   const announceCancel = (result: CancelJobsResult, reason: string | undefined): void => {
@@ -77,7 +77,7 @@ export function createOperations(parts: OperationsParts): Operations {
     jobGet: requireJob,
     attemptList: async (jobId) => {
       checkJobId(jobId);
-      const attempts = await patiently(() => attemptList(db, jobId));
+      const attempts = await patiently(db, () => attemptList(db, jobId, ATTEMPT_LIST_MAX));
       if (attempts.length === 0) await requireJob(jobId);
       return attempts;
     },
@@ -91,7 +91,7 @@ export function createOperations(parts: OperationsParts): Operations {
       checkFilter(filter);
       const list = ["jobs", filter];
       const beforeId = positionOf(list, cursor);
-      const jobs = await patiently(() =>
+      const jobs = await patiently(db, () =>
         jobList(db, { filter, limit: limit + 1, beforeId, includePayloads }),
       );
       return page(list, jobs, limit, (job) => job.id);
@@ -101,7 +101,7 @@ export function createOperations(parts: OperationsParts): Operations {
       checkJobId(jobId);
       const list = ["logs", jobId, attempt];
       const afterNumber = Number(positionOf(list, cursor) ?? 0);
-      const lines = await patiently(() =>
+      const lines = await patiently(db, () =>
         logList(db, { jobId, attempt, afterNumber, limit: limit + 1 }),
       );
       if (lines.length === 0) await requireJob(jobId);
@@ -110,14 +110,14 @@ export function createOperations(parts: OperationsParts): Operations {
     cancel: async (jobId, reason) => {
       checkJobId(jobId);
       checkReason(reason);
-      const result = await patiently(() => cancelJob(db, jobId, reason));
+      const result = await patiently(db, () => cancelJob(db, jobId, reason));
       announceCancel(result, reason);
       return { state: result.stops.length > 0 ? "running" : "cancelled" };
     },
     cancelMany: async (filter, limit, reason) => {
       checkFilter(filter);
       checkReason(reason);
-      const result = await patiently(() => cancelJobs(db, filter, limit, reason));
+      const result = await patiently(db, () => cancelJobs(db, filter, limit, reason));
       announceCancel(result, reason);
       return {
         cancelledCount: result.cancelledIds.length,
@@ -146,7 +146,7 @@ export function createOperations(parts: OperationsParts): Operations {
       checkFilter(filter);
       return watchers.watchEvents(filter, afterSequence, signal);
     },
-    queueList: () => patiently(() => laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX)),
+    queueList: () => patiently(db, () => laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX)),
     queuePause: async (name, reason) => {
       checkReason(reason);
       await lanes.ensureQueue(name);
@@ -160,9 +160,9 @@ export function createOperations(parts: OperationsParts): Operations {
       await parts.onPauseChanged();
       return queueGet(name);
     },
-    taskList: () => patiently(() => laneStore.taskList(db, NAMESPACE_ID, TASKS_MAX)),
+    taskList: () => patiently(db, () => laneStore.taskList(db, NAMESPACE_ID, TASKS_MAX)),
     taskGet: async (name) => {
-      const [task] = await patiently(() => laneStore.taskList(db, NAMESPACE_ID, 1, [name]));
+      const [task] = await patiently(db, () => laneStore.taskList(db, NAMESPACE_ID, 1, [name]));
       if (task === undefined) {
         throw new AppError(
           "task_not_found",
@@ -179,9 +179,9 @@ export function createOperations(parts: OperationsParts): Operations {
       const [task] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
       return task ?? definition;
     },
-    workerList: () => patiently(() => workerList(db)),
-    serverList: () => patiently(() => serverList(db)),
-    jobCounts: () => patiently(() => jobCounts(db, COUNT_MAX)),
+    workerList: () => patiently(db, () => workerList(db)),
+    serverList: () => patiently(db, () => serverList(db)),
+    jobCounts: () => patiently(db, () => jobCounts(db, COUNT_MAX)),
     isReady: async () => {
       if (parts.isStopping()) return false;
       return laneStore.queuePaused(db, NAMESPACE_ID).then(

@@ -4,11 +4,7 @@
  */
 import { AppError } from "../errors.ts";
 
-export interface BatcherOptions<Item> {
-  /** Writes one batch. Must settle every item itself; a rejection is a bug and reaches `onError`. */
-  readonly write: (items: readonly Item[]) => Promise<void>;
-  /** Statements under way at the same time, at least 1. */
-  readonly writesMax: number;
+export interface BatcherBounds {
   /** Weight of one batch at most; an item heavier than that makes a batch of its own. */
   readonly batchWeightMax: number;
   /** Items and weight that may wait; beyond it `add` throws `resource_exhausted`. */
@@ -16,6 +12,13 @@ export interface BatcherOptions<Item> {
   readonly pendingWeightMax: number;
   /** Named in the error of a full batcher. */
   readonly what: string;
+}
+
+export interface BatcherOptions<Item> extends BatcherBounds {
+  /** Writes one batch. Must settle every item itself; a rejection is a bug and reaches `onError`. */
+  readonly write: (items: readonly Item[]) => Promise<void>;
+  /** Statements under way at the same time, at least 1. */
+  readonly writesMax: number;
   readonly onError: (error: unknown) => void;
 }
 

@@ -112,6 +112,7 @@ async function aWorkerWithAJob(db: Database) {
   const sink = {
     jobs: (jobs: readonly JobDelivery[]) => void deliveries.push(...jobs),
     stop: () => assert.fail("nothing is to be stopped"),
+    isFull: false,
     goodbye: () => assert.fail("nobody is to be sent away"),
   };
   const session = new WorkerSession({ ...described, key, prefetch: 0, sink, nowMs: now() });

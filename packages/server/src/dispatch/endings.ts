@@ -1,4 +1,4 @@
-import type { AttemptRef } from "../domain/job.ts";
+import { fenceOf, type AttemptRef } from "../domain/job.ts";
 
 /** Attempts whose outcome is on its way into the table. */
 export class Endings {
@@ -11,12 +11,12 @@ export class Endings {
   }
 
   add(ref: AttemptRef): void {
-    this.#fences.add(fenceOf(ref));
+    this.#fences.add(fenceOf(ref.jobId, ref.attempt));
   }
 
   /** Its outcome stands in the table. */
   delete(ref: AttemptRef): void {
-    const fence = fenceOf(ref);
+    const fence = fenceOf(ref.jobId, ref.attempt);
     this.#fences.delete(fence);
     this.#arrived?.add(fence);
   }
@@ -31,11 +31,7 @@ export class Endings {
   }
 
   has(ref: AttemptRef): boolean {
-    const fence = fenceOf(ref);
+    const fence = fenceOf(ref.jobId, ref.attempt);
     return this.#fences.has(fence) || this.#arrived?.has(fence) === true;
   }
-}
-
-function fenceOf({ jobId, attempt }: AttemptRef): string {
-  return `${jobId} ${attempt}`;
 }

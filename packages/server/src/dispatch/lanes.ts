@@ -9,6 +9,8 @@ import { Lane } from "./lane.ts";
 
 /** The one namespace of today; part of every key. */
 export const NAMESPACE_ID = 1;
+/** Where jobs go that name no queue. */
+export const DEFAULT_QUEUE = "default";
 
 export class Lanes {
   readonly #db: Db;

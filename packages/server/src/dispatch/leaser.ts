@@ -1,9 +1,9 @@
 /** Leases ready jobs for groups of workers with free slots: one statement at a time for each group. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { LEASE_BATCH_MAX, LEASE_LANES_MAX } from "../domain/limits.ts";
+import { BATCH_BYTES_MAX, LEASE_BATCH_MAX, LEASE_LANES_MAX } from "../domain/limits.ts";
 import { isConnectionError, type Database } from "../store/db.ts";
-import { jobLease, laneReady } from "../store/job-lease.ts";
+import { jobLease, laneReady, laneShares, type LaneShare } from "../store/job-lease.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
@@ -104,17 +104,20 @@ export class Leaser {
       .map((session) => ({ session, reconcileCount: session.reconcileCount }));
     if (slots.length === 0) return false;
     const wakeUps = looked.map((lane) => lane.wakeUps);
+    let shares;
     let rows;
     try {
+      shares = await this.#shares(looked, slots.length);
       rows = await jobLease(
         db,
-        looked.map((lane) => lane.id),
+        shares,
         slots.map((slot) => slot.session.id),
+        BATCH_BYTES_MAX,
       );
     } catch (error) {
       workers.unreserve(slots);
       if (!isConnectionError(error)) throw error;
-      await patiently(() => laneReady(db), Number.POSITIVE_INFINITY);
+      await patiently(db, () => laneReady(db), Number.POSITIVE_INFINITY);
       return true;
     }
     // Row n was leased for slot n.
@@ -124,9 +127,41 @@ export class Leaser {
     });
     workers.deliver(jobs, slots);
     this.#options.onLeased(rows.map((row) => row.id));
-    if (rows.length < slots.length) {
-      looked.forEach((lane, index) => lane.markEmpty(wakeUps[index] ?? -1));
+    const candidateCount = rows[0]?.candidate_count ?? 0;
+    const isCut = rows.length < candidateCount;
+    if (candidateCount < slots.length && !isCut) {
+      const emptied = lanesEmptied(shares, rows);
+      looked.forEach((lane, index) => {
+        if (emptied.has(lane.id)) lane.markEmpty(wakeUps[index] ?? -1);
+      });
     }
     return true;
   }
+
+  /** How much to take from which lane, so that the jobs that come first of all are leased. */
+  async #shares(lanes: readonly Lane[], slotCount: number): Promise<readonly LaneShare[]> {
+    const laneIds = lanes.map((lane) => lane.id);
+    const all = laneIds.map((laneId) => ({ laneId, most: slotCount }));
+    if (laneIds.length === 1) return all;
+    const rows = await laneShares(this.#options.db, laneIds, slotCount);
+    const readyCount = rows.reduce((sum, row) => sum + row.count, 0);
+    // Enough for every slot: nothing of the other lanes comes first.
+    return readyCount < slotCount
+      ? all
+      : rows.map((row) => ({ laneId: row.lane_id, most: row.count }));
+  }
+}
+
+/** The lanes that gave less than their share. */
+function lanesEmptied(
+  shares: readonly LaneShare[],
+  rows: readonly { readonly lane_id: number }[],
+): ReadonlySet<number> {
+  const counts = new Map<number, number>();
+  for (const row of rows) counts.set(row.lane_id, (counts.get(row.lane_id) ?? 0) + 1);
+  return new Set(
+    shares
+      .filter(({ laneId, most }) => (counts.get(laneId) ?? 0) < most)
+      .map(({ laneId }) => laneId),
+  );
 }

@@ -95,7 +95,7 @@ export class Notes {
     write: (group: readonly Note[]) => Promise<void>,
   ): Promise<void> {
     try {
-      await patiently(() => write(group));
+      await patiently(this.#options.db, () => write(group));
     } catch (error) {
       if (isDataError(error) && group.length > 1) {
         for (const note of group) await this.#writeEach([note], write);

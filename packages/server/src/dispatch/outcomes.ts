@@ -1,8 +1,10 @@
 /** The way out: decides what follows from each outcome and writes decisions in batches. */
-import type { AttemptRef, JobError, Outcome } from "../domain/job.ts";
+import type { JobOptions } from "../domain/check-spec.ts";
+import { fenceOf, type AttemptRef, type JobError, type Outcome } from "../domain/job.ts";
 import { BATCH_BYTES_MAX, INTAKE_PENDING_MAX, OUTCOME_BATCH_MAX } from "../domain/limits.ts";
 import { decideOutcome, type EndedAttempt, type ReportedOutcome } from "../domain/outcome.ts";
-import { rescheduleAttempts } from "../operations/end-attempts.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
+import { endedAttempt, rescheduleAttempts } from "../operations/end-attempts.ts";
 import { isDataError, type Database } from "../store/db.ts";
 import {
   attemptRecorded,
@@ -10,6 +12,7 @@ import {
   jobSucceed,
   type AttemptKey,
   type FinishedAttempt,
+  type RecordedAttempt,
   type RescheduledAttempt,
   type SucceededAttempt,
 } from "../store/job-finish.ts";
@@ -156,33 +159,35 @@ export class Outcomes {
     session: WorkerSession,
     outcomes: readonly AttemptOutcome[],
   ): Promise<readonly AttemptRef[]> {
-    const stale: AttemptRef[] = [];
+    if (outcomes.length === 0) return [];
+    const { db, lanes } = this.#options;
+    const fences = outcomes.map(({ jobId, attempt }) => ({ id: jobId, attempt }));
+    const rows = await patiently(db, () => jobRunning(db, fences));
+    await patiently(db, () => lanes.resolve([...new Set(rows.map((row) => row.lane_id))]));
+    const running = new Map(rows.map((row) => [fenceOf(row.id, row.attempt), row]));
+    const own: Promise<AttemptOutcome | undefined>[] = [];
+    const ended: AttemptOutcome[] = [];
+    const stale: AttemptOutcome[] = [];
     for (const outcome of outcomes) {
-      const [row] = await patiently(() =>
-        jobRunning(this.#options.db, outcome.jobId, outcome.attempt),
-      );
+      const row = running.get(fenceOf(outcome.jobId, outcome.attempt));
       if (row === undefined) {
-        const told = { id: outcome.jobId, attempt: outcome.attempt, outcome: outcome.kind };
-        const recorded = await patiently(() => attemptRecorded(this.#options.db, [told]));
-        if (recorded.length === 0) stale.push(outcome);
+        ended.push(outcome);
       } else if (row.worker_id !== session.id) {
         stale.push(outcome);
       } else {
-        const ended = {
-          attempt: row.attempt,
-          failureCount: row.failure_count,
-          lostCount: row.lost_count,
-          maxAttempts: row.max_attempts,
-          isCancelRequested: row.is_cancel_requested,
-          deadlineInMs: row.deadline_in_ms ?? undefined,
-          retry: row.options?.retry ?? {},
-        };
-        const isStale = await new Promise<boolean>((resolve) =>
-          this.#decide(ended, outcome, resolve),
+        const attempt = endedAttempt(row, retryOf(row.options, lanes.byId(row.lane_id), lanes));
+        own.push(
+          new Promise((resolve) =>
+            this.#decide(attempt, outcome, (isStale) => resolve(isStale ? outcome : undefined)),
+          ),
         );
-        if (isStale) stale.push(outcome);
       }
     }
+    const recorded = await this.#recorded(
+      ended.map(({ jobId, attempt, kind }) => ({ id: jobId, attempt, outcome: kind })),
+    );
+    stale.push(...ended.filter(({ jobId, attempt }) => !recorded.has(fenceOf(jobId, attempt))));
+    for (const refused of await Promise.all(own)) if (refused !== undefined) stale.push(refused);
     return stale.map(({ jobId, attempt }) => ({ jobId, attempt }));
   }
 
@@ -204,7 +209,8 @@ export class Outcomes {
   ): Promise<void> {
     try {
       // An outcome that was reported is never given up: the worker has done the work.
-      const unmatched = await persistently(() => write(group), this.#options.onError);
+      const { db, onError } = this.#options;
+      const unmatched = await persistently(db, () => write(group), onError);
       await this.#settle(group, unmatched);
     } catch (error) {
       if (!isDataError(error)) throw error;
@@ -218,27 +224,31 @@ export class Outcomes {
   }
 
   async #settle(group: readonly Entry[], unmatched: readonly AttemptKey[]): Promise<void> {
-    const stale = new Set<string>();
-    if (unmatched.length > 0) {
-      const outcomes = new Map(group.map((entry) => [entry.attempt.jobId, outcomeOf(entry)]));
-      const told = unmatched.map(({ id, attempt }) => ({
-        id,
-        attempt,
-        outcome: outcomes.get(id) ?? "lost",
-      }));
-      const recorded = await persistently(
-        () => attemptRecorded(this.#options.db, told),
-        this.#options.onError,
-      );
-      const known = new Set(recorded.map((key) => `${key.id} ${key.attempt}`));
-      for (const key of unmatched) {
-        if (!known.has(`${key.id} ${key.attempt}`)) stale.add(`${key.id} ${key.attempt}`);
-      }
-    }
+    const stale = await this.#staleOf(group, unmatched);
     for (const entry of group) {
       const { jobId, attempt } = entry.attempt;
-      entry.settle(stale.size > 0 && stale.has(`${jobId} ${attempt}`));
+      entry.settle(stale.size > 0 && stale.has(fenceOf(jobId, attempt)));
     }
+  }
+
+  async #staleOf(
+    group: readonly Entry[],
+    unmatched: readonly AttemptKey[],
+  ): Promise<ReadonlySet<string>> {
+    if (unmatched.length === 0) return NONE;
+    const outcomes = new Map(group.map((entry) => [entry.attempt.jobId, outcomeOf(entry)]));
+    const recorded = await this.#recorded(
+      unmatched.map((key) => ({ ...key, outcome: outcomes.get(key.id) ?? "lost" })),
+    );
+    return new Set(unmatched.map((key) => fenceOf(key.id, key.attempt))).difference(recorded);
+  }
+
+  /** The fences of those outcomes that stand in the books already. */
+  async #recorded(told: readonly RecordedAttempt[]): Promise<ReadonlySet<string>> {
+    if (told.length === 0) return NONE;
+    const { db, onError } = this.#options;
+    const rows = await persistently(db, () => attemptRecorded(db, told), onError);
+    return new Set(rows.map((row) => fenceOf(row.id, row.attempt)));
   }
 
   async #succeed(group: readonly Entry[]): Promise<readonly AttemptKey[]> {
@@ -298,10 +308,13 @@ export class Outcomes {
         error,
       },
     };
-    const unmatched = await persistently(() => this.#finish([dead]), this.#options.onError);
+    const { db, onError } = this.#options;
+    const unmatched = await persistently(db, () => this.#finish([dead]), onError);
     await this.#settle([dead], unmatched);
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** So many payload characters weigh as much as one outcome. */
 const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / OUTCOME_BATCH_MAX;
@@ -310,7 +323,7 @@ const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / OUTCOME_BATCH_MAX;
 function firstOfEachFence(entries: readonly Entry[]): readonly Entry[] {
   const byFence = new Map<string, Entry>();
   for (const entry of entries) {
-    const fence = `${entry.attempt.jobId} ${entry.attempt.attempt}`;
+    const fence = fenceOf(entry.attempt.jobId, entry.attempt.attempt);
     const first = byFence.get(fence);
     if (first === undefined) {
       byFence.set(fence, entry);
@@ -337,6 +350,15 @@ function endedOf(held: HeldAttempt, { lanes, now }: OutcomesOptions): EndedAttem
     maxAttempts: held.maxAttempts,
     isCancelRequested: held.isCancelRequested,
     deadlineInMs: held.deadlineAtMs === undefined ? undefined : held.deadlineAtMs - now(),
-    retry: held.options?.retry ?? lanes.task(held.lane.task)?.retry ?? {},
+    retry: retryOf(held.options, held.lane, lanes),
   };
+}
+
+/** The job's own policy, else its task's, else the defaults. */
+function retryOf(
+  options: JobOptions | null | undefined,
+  lane: Lane | undefined,
+  lanes: Lanes,
+): RetryPolicy {
+  return options?.retry ?? (lane && lanes.task(lane.task)?.retry) ?? {};
 }

@@ -6,14 +6,20 @@ import { asUnavailable, isConflictError, isConnectionError, isDataError } from "
 const FIRST_WAIT_MS = 50;
 const WAIT_MS_MAX = 500;
 
+/** Ends all waiting: a server that stops does not wait for its database to come back. */
+interface Abandonable {
+  readonly abandoned: AbortSignal;
+}
+
 /**
  * Runs work that may be repeated, again and again while the database is away or broke a deadlock at its cost.
  *
  * @param work must be safe to repeat even when an earlier run was committed
  * @param waitMsMax default DATABASE_WAIT_MS_MAX
- * @throws AppError unavailable after `waitMsMax`; everything else at once
+ * @throws AppError unavailable after `waitMsMax`, or when the database is abandoned; everything else at once
  */
 export async function patiently<Result>(
+  { abandoned }: Abandonable,
   work: () => Promise<Result>,
   waitMsMax: number = DATABASE_WAIT_MS_MAX,
 ): Promise<Result> {
@@ -24,7 +30,7 @@ export async function patiently<Result>(
     } catch (error) {
       if (!isConnectionError(error) && !isConflictError(error)) throw error;
       if (performance.now() - startMs + waitMs > waitMsMax) throw asUnavailable(error);
-      await sleep(waitMs);
+      await wait(waitMs, abandoned, error);
     }
   }
 }
@@ -34,19 +40,27 @@ export async function patiently<Result>(
  * lock that is held, is a reason to wait, not to forget.
  *
  * @param onError told of every failure that is not just a database that is away
- * @throws a data error
+ * @throws a data error; AppError unavailable when the database is abandoned
  */
 export async function persistently<Result>(
+  database: Abandonable,
   work: () => Promise<Result>,
   onError: (error: unknown) => void,
 ): Promise<Result> {
   for (;;) {
     try {
-      return await patiently(work, Number.POSITIVE_INFINITY);
+      return await patiently(database, work, Number.POSITIVE_INFINITY);
     } catch (error) {
       if (isDataError(error)) throw error;
+      if (database.abandoned.aborted) throw asUnavailable(error);
       onError(error);
-      await sleep(WAIT_MS_MAX);
+      await wait(WAIT_MS_MAX, database.abandoned, error);
     }
   }
+}
+
+async function wait(waitMs: number, abandoned: AbortSignal, cause: unknown): Promise<void> {
+  await sleep(waitMs, undefined, { signal: abandoned }).catch(() => {
+    throw asUnavailable(cause);
+  });
 }

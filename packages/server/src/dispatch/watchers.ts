@@ -5,10 +5,10 @@
 import { WATCHERS_PER_SERVER_MAX } from "../domain/limits.ts";
 import { isFinal } from "../domain/job.ts";
 import type { JobEventView, JobFilter, JobView } from "../domain/views.ts";
-import { AppError } from "../errors.ts";
+import { AppError, jobNotFound } from "../errors.ts";
 import type { Database } from "../store/db.ts";
-import { eventHorizon, eventList, type EventRow } from "../store/event.ts";
-import { jobGet, jobMatching } from "../store/job-read.ts";
+import { eventFloor, eventHorizon, eventList, type EventRow } from "../store/event.ts";
+import { jobGet, jobGlance, jobMatching, type JobGlance } from "../store/job-read.ts";
 import type { Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
 
@@ -56,6 +56,7 @@ export class Watchers {
   /** @see Operations.watchJob */
   async *watchJob(jobId: string, signal: AbortSignal): AsyncGenerator<JobView> {
     this.#enter();
+    const { db } = this.#options;
     const hint = new Hint();
     const wakes = this.#jobs.get(jobId) ?? new Set();
     this.#jobs.set(jobId, wakes.add(hint.wake));
@@ -63,13 +64,15 @@ export class Watchers {
     try {
       let shown = "";
       while (!signal.aborted && !this.#isStopped) {
-        const job = await patiently(() => jobGet(this.#options.db, jobId));
-        if (job === undefined)
-          throw new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
-        const now = JSON.stringify([job.state, job.attempt, job.progress, job.cancelRequestedAt]);
-        if (now !== shown) yield job;
-        shown = now;
-        if (isFinal(job.state)) return;
+        const glance = await patiently(db, () => jobGlance(db, jobId));
+        // Its payloads are read only when there is news.
+        if (glance === undefined || glanceText(glance) !== shown) {
+          const job = await patiently(db, () => jobGet(db, jobId));
+          if (job === undefined) throw jobNotFound(jobId);
+          shown = glanceText(job);
+          yield job;
+          if (isFinal(job.state)) return;
+        }
         await hint.wait(this.#options.pollMs, signal);
       }
       if (this.#isStopped) throw shuttingDown();
@@ -88,10 +91,10 @@ export class Watchers {
   ): AsyncGenerator<JobEventView> {
     this.#enter();
     const hint = new Hint();
-    let position = afterSequence ?? (await eventHorizon(this.#options.db));
-    this.#events.add(hint.wake);
-    void this.#follow();
     try {
+      let position = await this.#start(afterSequence);
+      this.#events.add(hint.wake);
+      void this.#follow();
       while (!signal.aborted && !this.#isStopped) {
         const { events, lastSequence } = await this.#read(position);
         position = lastSequence;
@@ -131,12 +134,28 @@ export class Watchers {
     if (this.#count === 0) this.#wakeTail?.();
   }
 
+  /** Where a watch begins. @throws AppError sequence_expired */
+  async #start(afterSequence: number | undefined): Promise<number> {
+    const { db } = this.#options;
+    if (afterSequence === undefined) return patiently(db, () => eventHorizon(db));
+    const floor = await patiently(db, () => eventFloor(db));
+    // 0 asks for everything that is kept.
+    if (afterSequence === 0 || afterSequence >= floor) return afterSequence;
+    throw new AppError(
+      "sequence_expired",
+      `Events up to ${floor} are not kept any more, so what followed ${afterSequence} cannot be told without a gap. ` +
+        "List the jobs to see where they stand, then watch without a sequence.",
+      { afterSequence, floor },
+    );
+  }
+
   /** Follows the event table while anybody watches. */
   #follow(): Promise<void> {
     this.#tail ??= this.#followUntilIdle()
       .catch(this.#options.onError)
       .finally(() => {
         this.#tail = undefined;
+        this.#wakeTail = undefined;
       });
     return this.#tail;
   }
@@ -144,12 +163,12 @@ export class Watchers {
   async #followUntilIdle(): Promise<void> {
     const hint = new Hint();
     this.#wakeTail = hint.wake;
-    let position = await patiently(() => eventHorizon(this.#options.db));
+    let position = await this.#horizon();
     while (this.#count > 0 && !this.#isStopped) {
       if (this.#events.size === 0 && !this.#options.hasOthers()) {
         // Hints of this server are all there is. What is passed over here, a watched job's own poll finds.
         await hint.wait(TAIL_POLL_MS);
-        position = await patiently(() => eventHorizon(this.#options.db));
+        position = await this.#horizon();
         continue;
       }
       const { events, lastSequence } = await this.#read(position);
@@ -163,14 +182,20 @@ export class Watchers {
         await hint.wait(TAIL_POLL_MS);
       }
     }
-    this.#wakeTail = undefined;
+  }
+
+  #horizon(): Promise<number> {
+    const { db } = this.#options;
+    return patiently(db, () => eventHorizon(db), Number.POSITIVE_INFINITY);
   }
 
   async #read(
     position: number,
   ): Promise<{ readonly events: readonly EventRow[]; readonly lastSequence: number }> {
+    const { db } = this.#options;
     const rows = await patiently(
-      () => eventList(this.#options.db, position, PAGE_EVENTS),
+      db,
+      () => eventList(db, position, PAGE_EVENTS),
       Number.POSITIVE_INFINITY,
     );
     const last = rows.at(-1)?.sequence ?? position;
@@ -259,6 +284,11 @@ class Hint {
     }
     this.#isWoken = false;
   }
+}
+
+/** What a watcher of a job is told the changes of. */
+function glanceText({ state, attempt, progress, cancelRequestedAt }: JobGlance): string {
+  return JSON.stringify([state, attempt, progress, cancelRequestedAt]);
 }
 
 function shuttingDown(): AppError {

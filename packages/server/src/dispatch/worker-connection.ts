@@ -186,6 +186,11 @@ export class WorkerConnection {
     return remainingLeaseMs(this.#parts.session.leaseMs, this.#parts.renewedAgoMs());
   }
 
+  /** The worker has read what filled its sink. */
+  relieved(): void {
+    this.#parts.session.group?.recount();
+  }
+
   /** The worker wants no more jobs. */
   drain(): void {
     this.#heard();

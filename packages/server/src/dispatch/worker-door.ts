@@ -5,7 +5,7 @@ import { releaseWorker } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
 import { nameCounts, taskPut } from "../store/lane.ts";
 import { workerAttach, workerDetach, workerDetachAbsent, workerDrain } from "../store/worker.ts";
-import { NAMESPACE_ID, type Lanes } from "./lanes.ts";
+import { DEFAULT_QUEUE, NAMESPACE_ID, type Lanes } from "./lanes.ts";
 import type { Notes } from "./notes.ts";
 import type { Outcomes } from "./outcomes.ts";
 import { patiently } from "./patience.ts";
@@ -76,7 +76,7 @@ export class WorkerDoor {
       );
     }
     await this.#registerTasks(hello);
-    const queues = hello.queues.length > 0 ? [...new Set(hello.queues)] : ["default"];
+    const queues = hello.queues.length > 0 ? [...new Set(hello.queues)] : [DEFAULT_QUEUE];
     const tasks = [...new Set(hello.tasks.map((task) => task.name))];
     // Made now, so that the hot path finds them; lanes of many queues and tasks are made when they are first used.
     if (tasks.length * queues.length <= EAGER_LANES_MAX) {
@@ -85,7 +85,7 @@ export class WorkerDoor {
     const leaseMs = leaseMsOf(hello);
     const { serverId } = this.#options;
     const bookedAt = serverId();
-    const key = await patiently(() =>
+    const key = await patiently(db, () =>
       workerAttach(db, { ...hello, tasks, queues, serverId: bookedAt, leaseMs }),
     );
     const session = new WorkerSession({
@@ -108,7 +108,7 @@ export class WorkerDoor {
       );
     } catch (error) {
       workers.leave(session);
-      await patiently(() => workerDetach(db, key, 0));
+      await patiently(db, () => workerDetach(db, key, 0));
       throw error;
     }
     if (bookedAt !== serverId() || this.#isClosed) {
@@ -169,17 +169,19 @@ export class WorkerDoor {
         session.isDraining = true;
         session.group?.recount();
         // For people only; the session decides.
-        void patiently(() => workerDrain(db, session.id)).catch(() => undefined);
+        void patiently(db, () => workerDrain(db, session.id)).catch(() => undefined);
       },
       onClosed: async (inOrder) => {
         // A session that was left before has a successor, or was booked out by whoever left it.
         if (session.isClosed) return;
         workers.leave(session);
         if (session.isDraining && inOrder) {
-          const { requeuedLaneIds, jobIds } = await patiently(() => releaseWorker(db, session.key));
+          const { requeuedLaneIds, jobIds } = await patiently(db, () =>
+            releaseWorker(db, session.key),
+          );
           await onReleased(requeuedLaneIds, jobIds);
         } else {
-          await patiently(() => workerDetach(db, session.key, 0));
+          await patiently(db, () => workerDetach(db, session.key, 0));
         }
       },
     });
@@ -199,7 +201,7 @@ export class WorkerDoor {
     }
     const names = hello.tasks.map((task) => task.name);
     const byName = new Map(hello.tasks.map((task) => [task.name, task]));
-    await patiently(() => taskPut(db, NAMESPACE_ID, [...byName.values()]));
+    await patiently(db, () => taskPut(db, NAMESPACE_ID, [...byName.values()]));
     await lanes.refreshTasks(names);
     onTasks(names);
   }

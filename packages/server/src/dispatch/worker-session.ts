@@ -1,7 +1,7 @@
 /** One connected worker as this server sees it: its slots and the attempts it holds. */
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { AttemptRef } from "../domain/job.ts";
-import type { LeasedJob } from "../store/job-lease.ts";
+import type { HeldJob, LeasedJob } from "../store/job-lease.ts";
 import type { WorkerKey } from "../store/worker.ts";
 import { Endings } from "./endings.ts";
 import type { Lane } from "./lane.ts";
@@ -15,12 +15,11 @@ export const STOP_REASONS = [
 ] as const;
 export type StopReason = (typeof STOP_REASONS)[number];
 
-/** A job on its way down to a worker. */
-export interface JobDelivery {
+/** A job that a worker holds or is to hold. */
+export interface Assignment {
   readonly id: string;
   readonly attempt: number;
   readonly lane: Lane;
-  readonly input: string;
   readonly inputContentType: string | undefined;
   readonly priority: number;
   readonly maxAttempts: number;
@@ -35,8 +34,15 @@ export interface JobDelivery {
   readonly leasedAgoMs: number;
 }
 
+/** A job on its way down to a worker. */
+export interface JobDelivery extends Assignment {
+  readonly input: string;
+}
+
 /** What goes down to a worker. */
 export interface WorkerSink {
+  /** Whether the worker has not read what it was given, so that more would pile up here. */
+  readonly isFull: boolean;
   jobs(jobs: readonly JobDelivery[]): void;
   stop(ref: AttemptRef, reason: StopReason, graceMs: number, message: string): void;
   /** Ends the stream; the worker keeps its jobs and reconnects. */
@@ -122,8 +128,12 @@ export class WorkerSession {
 
   /** Jobs that it can take now. */
   get freeCount(): number {
-    if (!this.isReady || this.isDraining || this.isClosed) return 0;
+    if (!this.#takesJobs) return 0;
     return Math.max(0, this.#capacityMax - this.held.size - this.#reservedCount);
+  }
+
+  get #takesJobs(): boolean {
+    return this.isReady && !this.isDraining && !this.isClosed && !this.sink.isFull;
   }
 
   get loadCount(): number {
@@ -143,7 +153,7 @@ export class WorkerSession {
   }
 
   /** Books a job as held. The caller has delivered it, or the worker said that it has it. */
-  hold(job: JobDelivery, nowMs: number): HeldAttempt {
+  hold(job: Assignment, nowMs: number): HeldAttempt {
     const startedAtMs = nowMs - job.leasedAgoMs;
     const held: HeldAttempt = {
       jobId: job.id,
@@ -187,7 +197,7 @@ export class WorkerSession {
   }
 
   #freeChanged(by: number): void {
-    if (this.isReady && !this.isDraining && !this.isClosed) this.group?.freeChanged(by);
+    if (this.#takesJobs) this.group?.freeChanged(by);
   }
 
   #start(held: HeldAttempt, startedAtMs: number): void {
@@ -200,11 +210,15 @@ export class WorkerSession {
 
 /** A leased row as a delivery. */
 export function toDelivery(row: LeasedJob, lane: Lane): JobDelivery {
+  return { ...toAssignment(row, lane), input: row.input };
+}
+
+/** A running row as what its worker holds. */
+export function toAssignment(row: HeldJob, lane: Lane): Assignment {
   return {
     id: row.id,
     attempt: row.attempt,
     lane,
-    input: row.input,
     inputContentType: row.input_content_type ?? undefined,
     priority: row.priority,
     maxAttempts: row.max_attempts,

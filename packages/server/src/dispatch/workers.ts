@@ -1,14 +1,15 @@
 /** The workers connected to this server, their groups, and the way jobs are delivered to them. */
-import type { AttemptRef } from "../domain/job.ts";
+import { fenceOf, type AttemptRef } from "../domain/job.ts";
 import type { Database } from "../store/db.ts";
-import { DELIVERY_MS_MAX } from "../domain/limits.ts";
-import { jobHeldBy, jobHeldCounts, type LeasedJob } from "../store/job-lease.ts";
+import { BATCH_BYTES_MAX, DELIVERY_MS_MAX } from "../domain/limits.ts";
+import { jobHeldBy, jobHeldCounts, jobInputs } from "../store/job-lease.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
 import { WorkerGroup } from "./worker-group.ts";
 import {
-  toDelivery,
+  toAssignment,
+  type Assignment,
   type HeldAttempt,
   type JobDelivery,
   type WorkerSession,
@@ -93,15 +94,14 @@ export class Workers {
     this.#groupOf.set(session, group);
     group.workers.push(session);
 
-    const rows = await this.#rows(session);
-    const jobs = await this.#deliveries(rows);
-    const has = new Set(presented.map((ref) => `${ref.jobId} ${ref.attempt}`));
-    const own = new Set(jobs.map((job) => `${job.id} ${job.attempt}`));
+    const jobs = await this.#assignments(session);
+    const has = new Set(presented.map((ref) => fenceOf(ref.jobId, ref.attempt)));
+    const own = new Set(jobs.map((job) => fenceOf(job.id, job.attempt)));
     for (const job of jobs) {
-      if (has.has(`${job.id} ${job.attempt}`)) this.#hold(session, job);
+      if (has.has(fenceOf(job.id, job.attempt))) this.#hold(session, job);
     }
-    welcome(presented.filter((ref) => !own.has(`${ref.jobId} ${ref.attempt}`)));
-    this.#deliverAll(session, jobs);
+    welcome(presented.filter((ref) => !own.has(fenceOf(ref.jobId, ref.attempt))));
+    await this.#deliverMissing(session, jobs);
     session.isReady = true;
     group.recount();
     if (this.#reconcileAgain.delete(session)) this.reconcile(session.id);
@@ -160,7 +160,10 @@ export class Workers {
       if (delivered === undefined) bySession.set(session, [job]);
       else delivered.push(job);
     });
-    for (const [session, delivered] of bySession) session.sink.jobs(delivered);
+    for (const [session, delivered] of bySession) {
+      session.sink.jobs(delivered);
+      if (session.sink.isFull) session.group?.recount();
+    }
   }
 
   /** Takes promises back whose statement failed; what it may have leased all the same is found and delivered. */
@@ -215,34 +218,50 @@ export class Workers {
   }
 
   async #reconcileOnce(session: WorkerSession): Promise<void> {
-    const jobs = await this.#deliveries(await this.#rows(session));
-    if (!session.isClosed) this.#deliverAll(session, jobs);
+    await this.#deliverMissing(session, await this.#assignments(session));
   }
 
-  #rows(session: WorkerSession): Promise<readonly LeasedJob[]> {
-    return patiently(() => jobHeldBy(this.#options.db, session.id), Number.POSITIVE_INFINITY);
-  }
-
-  async #deliveries(rows: readonly LeasedJob[]): Promise<readonly JobDelivery[]> {
+  /** What the table says that a worker holds. */
+  async #assignments(session: WorkerSession): Promise<readonly SizedAssignment[]> {
+    const { db } = this.#options;
+    const rows = await patiently(db, () => jobHeldBy(db, session.id), Number.POSITIVE_INFINITY);
     const laneIds = [...new Set(rows.map((row) => row.lane_id))];
     const lanes = await this.#options.lanes().resolve(laneIds);
     const byId = new Map(lanes.map((lane) => [lane.id, lane]));
     return rows.flatMap((row) => {
       const lane = byId.get(row.lane_id);
-      return lane === undefined ? [] : [toDelivery(row, lane)];
+      return lane === undefined
+        ? []
+        : [{ ...toAssignment(row, lane), inputBytes: row.input_bytes }];
     });
   }
 
-  #deliverAll(session: WorkerSession, jobs: readonly JobDelivery[]): void {
+  /** Delivers what of this was never given to the worker, reading inputs in parts of bounded size. */
+  async #deliverMissing(session: WorkerSession, jobs: readonly SizedAssignment[]): Promise<void> {
     const missing = jobs.filter(
       ({ id: jobId, attempt }) =>
         session.find(jobId, attempt) === undefined && !session.ending.has({ jobId, attempt }),
     );
-    for (const job of missing) this.#hold(session, job);
-    if (missing.length > 0) session.sink.jobs(missing);
+    for (const part of partsOf(missing)) {
+      const inputs = await this.#inputs(part);
+      if (session.isClosed) return;
+      // One without an input has ended meanwhile.
+      const delivered = part.flatMap((job) => {
+        const input = inputs.get(job.id);
+        return input === undefined ? [] : [{ ...job, input }];
+      });
+      for (const job of delivered) this.#hold(session, job);
+      if (delivered.length > 0) session.sink.jobs(delivered);
+    }
   }
 
-  #hold(session: WorkerSession, job: JobDelivery): void {
+  async #inputs(jobs: readonly Assignment[]): Promise<ReadonlyMap<string, string>> {
+    const { db } = this.#options;
+    const rows = await patiently(db, () => jobInputs(db, jobs), Number.POSITIVE_INFINITY);
+    return new Map(rows.map((row) => [row.id, row.input]));
+  }
+
+  #hold(session: WorkerSession, job: Assignment): void {
     const held = session.hold(job, this.#options.now());
     this.#options.onHeld(session, held);
   }
@@ -274,6 +293,25 @@ export class Workers {
     group.addLane(lane);
     this.#groupsOf.set(lane, [...this.groupsOf(lane), group]);
   }
+}
+
+interface SizedAssignment extends Assignment {
+  readonly inputBytes: number;
+}
+
+/** Splits jobs so that the inputs of each part make one answer of bounded size. */
+function partsOf(jobs: readonly SizedAssignment[]): SizedAssignment[][] {
+  const parts: SizedAssignment[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const job of jobs) {
+    if (bytes + job.inputBytes > BATCH_BYTES_MAX) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)?.push(job);
+    bytes += job.inputBytes;
+  }
+  return parts;
 }
 
 const NO_GROUPS: readonly WorkerGroup[] = [];

@@ -77,3 +77,8 @@ export interface AttemptRef {
   readonly jobId: string;
   readonly attempt: number;
 }
+
+/** A fence as one string, for sets and maps. */
+export function fenceOf(jobId: string, attempt: number): string {
+  return `${jobId} ${attempt}`;
+}

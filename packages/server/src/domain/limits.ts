@@ -36,6 +36,8 @@ export const LEASE_BATCH_MAX = 1_000;
 export const LEASE_LANES_MAX = 64;
 /** Due or expired jobs moved by one statement. */
 export const SWEEP_BATCH_MAX = 1_000;
+/** Bytes on their way to one worker; until it has read some it gets no more jobs. */
+export const WORKER_UNREAD_BYTES_MAX = 32 * 1024 * 1024;
 /** How long an accepted call may wait for a database that is away before it gets `unavailable`. */
 export const DATABASE_WAIT_MS_MAX = 20 * SECOND_MS;
 
@@ -80,6 +82,8 @@ export const LOG_PENDING_MAX = 50_000;
 
 export const LIST_LIMIT_DEFAULT = 50;
 export const LIST_LIMIT_MAX = 1_000;
+/** Attempts shown of one job, the latest; one that snoozes for years has many. */
+export const ATTEMPT_LIST_MAX = 1_000;
 export const LOG_LIST_LIMIT_DEFAULT = 1_000;
 export const LOG_LIST_LIMIT_MAX = 10_000;
 /** Jobs changed by one cancel or redrive by filter. */
@@ -114,12 +118,12 @@ export const EVENT_STREAM_RETRY_MS = 2 * SECOND_MS;
 /** A server says that it is alive so often. */
 export const SERVER_RENEW_MS = SECOND_MS;
 /** How long a worker keeps its jobs without contact, unless it asks for another lease. */
-export const WORKER_LEASE_MS_DEFAULT = 8 * SECOND_MS;
+export const WORKER_LEASE_MS_DEFAULT = 7 * SECOND_MS;
 export const WORKER_LEASE_MS_MIN = 2 * SECOND_MS;
 export const WORKER_LEASE_MS_MAX = 10 * MINUTE_MS;
 export const HEARTBEATS_PER_LEASE = 4;
 /** The reaper looks for lost leases so often. */
-export const REAP_INTERVAL_MS = SECOND_MS;
+export const REAP_INTERVAL_MS = SECOND_MS / 2;
 /** A leased job is on its way to its worker within so long; after that the server looks whether it forgot it. */
 export const DELIVERY_MS_MAX = 2 * SECOND_MS;
 /** Behind notifications: a lane that was believed empty is looked at again after so long. */

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { aLane, aQueuedJob, aRunningJob, aWorker, present } from "../../test/a-job.ts";
+import { aLane, aQueuedJob, aRunningJob, aWorker, leaseFrom, present } from "../../test/a-job.ts";
+import { until } from "../../../../test/until.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
+import { ATTEMPT_LIST_MAX } from "../domain/limits.ts";
 import type { Database } from "../store/db.ts";
 import { jobFinish, jobSucceed } from "../store/job-finish.ts";
-import { jobLease } from "../store/job-lease.ts";
 import { attemptList, jobGet } from "../store/job-read.ts";
+import { sql } from "../store/sql.ts";
 import { cancelJob, cancelJobs, redriveJob, redriveJobs } from "./change-jobs.ts";
 
 describe("changing jobs", () => {
@@ -115,10 +117,10 @@ describe("changing jobs", () => {
     const job = present(await jobGet(db, id));
     assert.deepEqual(lanes, [laneId]);
     assert.deepEqual([job.state, job.attempt, job.failureCount], ["queued", 1, 0]);
-    const [leased] = await jobLease(db, [laneId], [workerId]);
+    const [leased] = await leaseFrom(db, [laneId], [workerId]);
     assert.deepEqual([leased?.id, leased?.attempt], [id, 2]);
     assert.deepEqual(
-      (await attemptList(db, id)).map((attempt) => attempt.outcome),
+      (await attemptList(db, id, ATTEMPT_LIST_MAX)).map((attempt) => attempt.outcome),
       ["retry", undefined],
     );
   });
@@ -155,6 +157,25 @@ describe("changing jobs", () => {
     assert.deepEqual(result.laneIds, [lane]);
     assert.equal((await jobGet(db, older))?.state, "queued");
     assert.equal((await jobGet(db, younger))?.state, "dead");
+  });
+
+  it("cancels by filter what somebody else is just changing, too", async () => {
+    const lane = await aLane(db, "held");
+    const id = await aQueuedJob(db, lane);
+
+    const cancelling = await db.transaction(async (tx) => {
+      await tx.query(sql`select from baton.job where id = ${id} for update`);
+      const started = cancelJobs(db, { queue: "held" }, undefined, undefined);
+      await until("a statement that waits for the lock", 30_000, async () => {
+        const [waiting] = await db.query(sql`
+          select pid from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock'`);
+        return waiting;
+      });
+      return { started };
+    });
+
+    assert.deepEqual((await cancelling.started).cancelledIds, [id]);
   });
 
   it("redrives by filter, at most as many as asked for", async () => {

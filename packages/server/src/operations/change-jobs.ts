@@ -2,8 +2,8 @@
 import { FILTER_CHANGE_LIMIT_DEFAULT, FILTER_CHANGE_LIMIT_MAX } from "../domain/limits.ts";
 import { LIVE_STATES, isFinal, type AttemptRef, type JobState } from "../domain/job.ts";
 import type { JobFilter } from "../domain/views.ts";
-import { AppError } from "../errors.ts";
-import type { Database, Db } from "../store/db.ts";
+import { AppError, jobNotFound } from "../errors.ts";
+import { isDataError, type Database, type Db } from "../store/db.ts";
 import * as store from "../store/job-change.ts";
 
 /** A running attempt whose worker must be told to stop. */
@@ -58,7 +58,17 @@ export function cancelJobs(
 }
 
 /** Puts a dead job back to its queue. @throws AppError job_not_found, job_not_dead, unique_conflict */
-export function redriveJob(database: Database, jobId: string): Promise<readonly number[]> {
+export async function redriveJob(database: Database, jobId: string): Promise<readonly number[]> {
+  try {
+    return await redriveOnce(database, jobId);
+  } catch (error) {
+    // Another job took its unique key between the look and the insert: the next look finds who.
+    if (!isDataError(error)) throw error;
+    return redriveOnce(database, jobId);
+  }
+}
+
+function redriveOnce(database: Database, jobId: string): Promise<readonly number[]> {
   return database.transaction(async (tx) => {
     const [finished] = await store.finishedLock(tx, jobId);
     const [live] = finished === undefined ? await store.jobLock(tx, jobId) : [];
@@ -74,7 +84,6 @@ export function redriveJob(database: Database, jobId: string): Promise<readonly 
         },
       );
     }
-    // A holder that comes between this look and the insert fails the insert: the caller's repeat is told who it is.
     await refuseHeldKey(tx, jobId, finished.unique_key);
     const moved = await store.jobRedrive(tx, [jobId]);
     return moved.map((row) => row.lane_id);
@@ -154,8 +163,4 @@ function statesWithin(
     `Jobs that are ${bad} can not be given to ${verb}; expected states: ${possible.join(", ")}` +
       (isFinal(bad) ? "." : ". Leave states away to mean all of these."),
   );
-}
-
-function jobNotFound(jobId: string): AppError {
-  return new AppError("job_not_found", `There is no job ${jobId}.`, { jobId });
 }

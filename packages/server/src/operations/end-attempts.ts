@@ -1,4 +1,6 @@
 /** Ends attempts whose jobs are to be tried again, unless somebody asked to cancel them. */
+import type { EndedAttempt } from "../domain/outcome.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { Db } from "../store/db.ts";
 import {
   jobFinish,
@@ -6,6 +8,20 @@ import {
   type RescheduledAttempt,
   type RescheduleResult,
 } from "../store/job-finish.ts";
+import type { HeldJob } from "../store/job-lease.ts";
+
+/** What a decision needs to know of a running row. @param retry unless the job brings its own */
+export function endedAttempt(row: HeldJob, retry: RetryPolicy): EndedAttempt {
+  return {
+    attempt: row.attempt,
+    failureCount: row.failure_count,
+    lostCount: row.lost_count,
+    maxAttempts: row.max_attempts,
+    isCancelRequested: row.is_cancel_requested,
+    deadlineInMs: row.deadline_in_ms ?? undefined,
+    retry,
+  };
+}
 
 /**
  * Reschedules jobs; those whose cancellation was requested after the decision to try them again end as cancelled.

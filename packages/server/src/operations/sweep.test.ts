@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { aLane, aQueuedJob, aRunningJob, aWorker, present } from "../../test/a-job.ts";
+import { aLane, aQueuedJob, aRunningJob, aWorker, leaseFrom, present } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
-import { LOST_ATTEMPTS_MAX } from "../domain/limits.ts";
+import { ATTEMPT_LIST_MAX, LOST_ATTEMPTS_MAX } from "../domain/limits.ts";
 import type { Database } from "../store/db.ts";
-import { jobLease } from "../store/job-lease.ts";
 import { attemptList, jobGet } from "../store/job-read.ts";
 import { sql } from "../store/sql.ts";
 import { cancelJob } from "./change-jobs.ts";
@@ -64,7 +63,7 @@ describe("what the clock brings about", () => {
     assert.deepEqual(report.requeuedLaneIds, [laneId]);
     assert.deepEqual([stored.state, stored.failureCount], ["queued", 0]);
     assert.deepEqual(
-      (await attemptList(db, job.id)).map(({ attempt, outcome, error }) => [
+      (await attemptList(db, job.id, ATTEMPT_LIST_MAX)).map(({ attempt, outcome, error }) => [
         attempt,
         outcome,
         error?.code,
@@ -110,7 +109,7 @@ describe("what the clock brings about", () => {
     await silence(workerId, 9_000);
     await reapWorker(db);
 
-    const [next] = await jobLease(db, [lane], [await aWorker(db)]);
+    const [next] = await leaseFrom(db, [lane], [await aWorker(db)]);
 
     assert.deepEqual([next?.id, next?.attempt], [job.id, 2]);
   });
@@ -125,7 +124,10 @@ describe("what the clock brings about", () => {
     assert.deepEqual(report.requeuedLaneIds, [laneId]);
     assert.equal((await jobGet(db, job.id))?.state, "queued");
     assert.deepEqual(
-      (await attemptList(db, job.id)).map(({ attempt, outcome }) => [attempt, outcome]),
+      (await attemptList(db, job.id, ATTEMPT_LIST_MAX)).map(({ attempt, outcome }) => [
+        attempt,
+        outcome,
+      ]),
       [[1, "snoozed"]],
     );
   });
@@ -150,7 +152,10 @@ describe("what the clock brings about", () => {
 
     assert.deepEqual(report.jobIds, [job.id]);
     assert.deepEqual(
-      (await attemptList(db, job.id)).map(({ attempt, outcome }) => [attempt, outcome]),
+      (await attemptList(db, job.id, ATTEMPT_LIST_MAX)).map(({ attempt, outcome }) => [
+        attempt,
+        outcome,
+      ]),
       [[1, "snoozed"]],
     );
     assert.deepEqual((await reapGoneWorker(db)).workers, []);

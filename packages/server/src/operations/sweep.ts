@@ -1,12 +1,12 @@
 /** What the clock brings about: due jobs, expired jobs, lost workers. Safe to run on every server at the same time. */
 import { decideOutcome, type ReportedOutcome } from "../domain/outcome.ts";
-import type { TaskDefinition } from "../domain/views.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
 import type { Database, Db } from "../store/db.ts";
 import { jobEnd, jobLockExpired } from "../store/job-change.ts";
 import { jobFinish, type FinishedAttempt, type RescheduledAttempt } from "../store/job-finish.ts";
-import { jobHeldBy, type LeasedJob } from "../store/job-lease.ts";
+import { jobHeldBy, type HeldJob } from "../store/job-lease.ts";
 import { workerGoneHolding, workerLeave, workerTakeLost, type WorkerKey } from "../store/worker.ts";
-import { rescheduleAttempts } from "./end-attempts.ts";
+import { endedAttempt, rescheduleAttempts } from "./end-attempts.ts";
 
 /** An attempt that ended without a word of its handler. */
 const LOST: ReportedOutcome = {
@@ -65,7 +65,7 @@ async function takeBack(
   workers: ReapReport["workers"],
   outcome: ReportedOutcome,
 ): Promise<ReapReport> {
-  const rows: LeasedJob[] = [];
+  const rows: HeldJob[] = [];
   for (const worker of workers) rows.push(...(await jobHeldBy(tx, worker.id)));
   const requeuedLaneIds = await endAttempts(tx, rows, outcome);
   return { workers, requeuedLaneIds, jobIds: rows.map((row) => row.id) };
@@ -73,22 +73,13 @@ async function takeBack(
 
 async function endAttempts(
   tx: Db,
-  rows: readonly LeasedJob[],
+  rows: readonly HeldJob[],
   outcome: ReportedOutcome,
 ): Promise<readonly number[]> {
   const finished: FinishedAttempt[] = [];
   const rescheduled: RescheduledAttempt[] = [];
   for (const row of rows) {
-    const ended = {
-      attempt: row.attempt,
-      failureCount: row.failure_count,
-      lostCount: row.lost_count,
-      maxAttempts: row.max_attempts,
-      isCancelRequested: row.is_cancel_requested,
-      deadlineInMs: row.deadline_in_ms ?? undefined,
-      retry: NO_DELAY,
-    };
-    const decision = decideOutcome(ended, outcome, 0);
+    const decision = decideOutcome(endedAttempt(row, AT_ONCE), outcome, 0);
     const attempt = { jobId: row.id, attempt: row.attempt, durationMs: undefined, ...decision };
     if (attempt.kind === "finish") finished.push(attempt);
     else rescheduled.push(attempt);
@@ -99,4 +90,4 @@ async function endAttempts(
   return [...new Set(moved.flatMap((row) => row.lane_id ?? []))];
 }
 
-const NO_DELAY: TaskDefinition["retry"] & object = { strategy: "fixed", baseMs: 0, jitter: "none" };
+const AT_ONCE: RetryPolicy = { strategy: "fixed", baseMs: 0, jitter: "none" };

@@ -8,6 +8,7 @@ import { suiteCleanup } from "../../test/suite.ts";
 import type { Database } from "../store/db.ts";
 import { jobSucceed } from "../store/job-finish.ts";
 import { jobGet } from "../store/job-read.ts";
+import { eventFloor } from "../store/event.ts";
 import { sql } from "../store/sql.ts";
 import { promoteOnce } from "./promoter.ts";
 import { pruneOnce } from "./pruner.ts";
@@ -126,6 +127,19 @@ describe("background duties", () => {
         select count(*) as count from pg_class
          where relname = 'event_' || to_char((baton.clock() at time zone 'UTC')::date + 3, 'YYYYMMDD')`);
       assert.deepEqual(ahead, { count: 1 });
+    });
+
+    it("remembers up to where events were dropped", async () => {
+      await db.query(sql`
+        create table baton.event_20200101 partition of baton.event
+          for values from ('2020-01-01 00:00:00+00') to ('2020-01-02 00:00:00+00')`);
+      await db.query(sql`
+        insert into baton.event (sequence, at, state, job_ids, lane_ids, attempts)
+        values (17, '2020-01-01 12:00:00+00', 'queued', '{}', '{}', '{}')`);
+
+      await pruneOnce(db, { finishedDays: 7, deadDays: 30 });
+
+      assert.equal(await eventFloor(db), 17);
     });
 
     it("forgets idempotency keys that expired", async () => {

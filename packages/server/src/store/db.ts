@@ -19,6 +19,10 @@ export interface Database extends Db {
   transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>;
   /** Opens a connection of its own, outside the pool, for LISTEN and session locks. The caller ends it. */
   connect(applicationName: string): Promise<pg.Client>;
+  /** Aborted by {@link abandon}. */
+  readonly abandoned: AbortSignal;
+  /** Whoever waits for the database to come back stops waiting; statements go on. */
+  abandon(): void;
   close(): Promise<void>;
 }
 
@@ -56,6 +60,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     onConnect: (client) => client.query(SESSION_SETTINGS).then(() => undefined),
   });
   pool.on("error", options.onError);
+  const abandonment = new AbortController();
   return {
     query: (statement, name) => run(pool, statement, name),
     transaction: (work) => inTransaction(pool, work),
@@ -65,6 +70,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       await client.connect();
       return client;
     },
+    abandoned: abandonment.signal,
+    abandon: () => abandonment.abort(),
     close: async () => {
       // A server that stops in the same moment may be faster than the goodbye; that is of no interest any more.
       pool.off("error", options.onError).on("error", () => undefined);
@@ -129,6 +136,11 @@ export function isConnectionError(error: unknown): boolean {
 /** Whether an error means that two transactions stood in each other's way (class 40): a repeat succeeds. */
 export function isConflictError(error: unknown): boolean {
   return error instanceof Error && /^40...$/.test((error as NodeJS.ErrnoException).code ?? "");
+}
+
+/** Whether a statement gave up waiting for somebody's lock. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === "55P03";
 }
 
 /** Whether an error is about the data of the statement (class 22, 23): a repeat fails again. */

@@ -22,6 +22,12 @@ export async function eventHorizon(db: Db): Promise<number> {
   return rows[0]?.horizon ?? 0;
 }
 
+/** The position up to which events may have been dropped; 0 while all are kept. */
+export async function eventFloor(db: Db): Promise<number> {
+  const rows = await db.query<{ sequence: number }>(sql`select sequence from baton.event_floor`);
+  return rows[0]?.sequence ?? 0;
+}
+
 /**
  * Events after a position, in order. Stops below the oldest running transaction: whatever it writes comes later, so
  * nothing is passed over.

@@ -34,7 +34,7 @@ export function jobLock(tx: Db, jobId: string): Promise<readonly LockedJob[]> {
     select id, state, attempt, lane_id, worker_id from baton.job where id = ${jobId} for update`);
 }
 
-/** Locks live jobs in these states, oldest first. Rows that somebody else is changing are passed over. */
+/** Locks live jobs in these states, oldest first. Waits for those that somebody else is changing, and looks again. */
 export function jobLockMany(
   tx: Db,
   states: readonly JobState[],
@@ -48,7 +48,7 @@ export function jobLockMany(
        and ${filterConditions(filter)}
      order by id
      limit ${limit}
-       for update skip locked`);
+       for update`);
 }
 
 /**

@@ -4,6 +4,7 @@ import { before, describe, it } from "node:test";
 import { aLane, aQueuedJob, aRunningJob, aWorker, present } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
+import { ATTEMPT_LIST_MAX } from "../domain/limits.ts";
 import type { Database } from "./db.ts";
 import { attemptRecorded, jobFinish, jobReschedule, jobSucceed } from "./job-finish.ts";
 import { attemptList, jobGet } from "./job-read.ts";
@@ -94,7 +95,7 @@ describe("the end of an attempt", () => {
     );
     assert.equal((await jobGet(db, now.id))?.state, "queued");
     assert.equal((await jobGet(db, later.id))?.state, "scheduled");
-    const attempts = await attemptList(db, later.id);
+    const attempts = await attemptList(db, later.id, ATTEMPT_LIST_MAX);
     assert.deepEqual(
       attempts.map(({ attempt, outcome, worker, error }) => [
         attempt,

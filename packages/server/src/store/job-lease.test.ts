@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { aLane, aQueuedJob, aWorker } from "../../test/a-job.ts";
+import { aLane, aQueuedJob, aWorker, leaseFrom } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
+import { BATCH_BYTES_MAX } from "../domain/limits.ts";
 import type { Database } from "./db.ts";
-import { jobLease, laneReady } from "./job-lease.ts";
+import { jobLease, laneReady, laneShares } from "./job-lease.ts";
 import { jobGet } from "./job-read.ts";
 import { queuePause, queueResume } from "./lane.ts";
 
@@ -24,7 +25,7 @@ describe("jobLease", () => {
     const ids: string[] = [];
     for (const priority of [0, 5, -5, 5, 0]) ids.push(await aQueuedJob(db, laneId, { priority }));
 
-    const leased = await jobLease(db, [laneId], slots(5));
+    const leased = await leaseFrom(db, [laneId], slots(5));
 
     assert.deepEqual(
       leased.map((job) => ids.indexOf(job.id)),
@@ -37,8 +38,8 @@ describe("jobLease", () => {
     const low = await aQueuedJob(db, one, { priority: 1 });
     const high = await aQueuedJob(db, two, { priority: 2 });
 
-    const first = await jobLease(db, [one, two], slots(1));
-    const second = await jobLease(db, [one, two], slots(1));
+    const first = await leaseFrom(db, [one, two], slots(1));
+    const second = await leaseFrom(db, [one, two], slots(1));
 
     assert.deepEqual(
       [first, second].map(([job]) => job?.id),
@@ -51,7 +52,7 @@ describe("jobLease", () => {
     const other = await aWorker(db);
     for (let job = 0; job < 3; job += 1) await aQueuedJob(db, laneId);
 
-    const leased = await jobLease(db, [laneId], [workerId, other]);
+    const leased = await leaseFrom(db, [laneId], [workerId, other]);
 
     assert.deepEqual(
       leased.map((job) => [job.worker_id, job.attempt]),
@@ -67,8 +68,8 @@ describe("jobLease", () => {
     const ids = [await aQueuedJob(db, laneId), await aQueuedJob(db, laneId)];
 
     const second = await db.transaction(async (tx) => {
-      await jobLease(tx, [laneId], slots(1));
-      return jobLease(db, [laneId], slots(2));
+      await leaseFrom(tx, [laneId], slots(1));
+      return leaseFrom(db, [laneId], slots(2));
     });
 
     assert.deepEqual(
@@ -82,20 +83,75 @@ describe("jobLease", () => {
     const id = await aQueuedJob(db, laneId);
     await queuePause(db, 1, "pausing", "maintenance");
 
-    const whilePaused = await jobLease(db, [laneId], slots(1));
+    const whilePaused = await leaseFrom(db, [laneId], slots(1));
     await queueResume(db, 1, "pausing");
-    const afterwards = await jobLease(db, [laneId], slots(1));
+    const afterwards = await leaseFrom(db, [laneId], slots(1));
 
     assert.deepEqual([whilePaused.length, afterwards[0]?.id], [0, id]);
+  });
+
+  it("ends with the job whose input goes beyond what one answer carries, and says how many there were", async () => {
+    const laneId = await aLane(db, "large");
+    const ids = [];
+    for (let job = 0; job < 3; job += 1)
+      ids.push(await aQueuedJob(db, laneId, { input: JSON.stringify("x".repeat(100)) }));
+    const shares = [{ laneId, most: 3 }];
+
+    const first = await jobLease(db, shares, slots(3), 103);
+    const second = await jobLease(db, shares, slots(3), 103);
+
+    assert.deepEqual(
+      [first, second].map((rows) => rows.map((job) => [job.id, job.candidate_count])),
+      [
+        [
+          [ids[0], 3],
+          [ids[1], 3],
+        ],
+        [[ids[2], 1]],
+      ],
+    );
+  });
+
+  it("takes no more of a lane than its share", async () => {
+    const laneId = await aLane(db, "shared");
+    for (let job = 0; job < 3; job += 1) await aQueuedJob(db, laneId);
+
+    const leased = await jobLease(db, [{ laneId, most: 2 }], slots(3), BATCH_BYTES_MAX);
+
+    assert.equal(leased.length, 2);
   });
 
   it("lifts the queue timeout of what it leases", async () => {
     const laneId = await aLane(db, "timeout");
     const id = await aQueuedJob(db, laneId, { extra: { queueTimeoutMs: 60_000 } });
 
-    await jobLease(db, [laneId], slots(1));
+    await leaseFrom(db, [laneId], slots(1));
 
     assert.equal((await jobGet(db, id))?.state, "running");
+  });
+});
+
+describe("laneShares", () => {
+  it("tells in which lanes the first jobs of all stand", async (t) => {
+    const db = await aDatabase(t);
+    const [one, two] = [await aLane(db, "a"), await aLane(db, "b")];
+    const paused = await aLane(db, "c");
+    await queuePause(db, 1, "c", undefined);
+    await aQueuedJob(db, paused, { priority: 9 });
+    await aQueuedJob(db, one, { priority: 1 });
+    await aQueuedJob(db, two, { priority: 5 });
+    await aQueuedJob(db, two, { priority: 4 });
+    await aQueuedJob(db, one);
+
+    const shares = await laneShares(db, [one, two, paused], 3);
+
+    assert.deepEqual(
+      new Map(shares.map((share) => [share.lane_id, share.count])),
+      new Map([
+        [one, 1],
+        [two, 2],
+      ]),
+    );
   });
 });
 

@@ -11,15 +11,15 @@
  */
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { Db } from "./db.ts";
+import type { AttemptKey } from "./job-finish.ts";
 import { sql } from "./sql.ts";
 
-/** A job as handed to a worker. */
-export interface LeasedJob {
+/** A running job without its input, which can be large and is read where it is needed. */
+export interface HeldJob {
   readonly id: string;
   readonly attempt: number;
   readonly worker_id: number;
   readonly lane_id: number;
-  readonly input: string;
   readonly input_content_type: string | null;
   readonly priority: number;
   readonly max_attempts: number;
@@ -34,57 +34,119 @@ export interface LeasedJob {
   readonly leased_ago_ms: number;
 }
 
-const leasedColumns = sql`
-    job.id, job.attempt, job.worker_id, job.lane_id, job.input, job.input_content_type, job.priority, job.max_attempts,
+/** A job as handed to a worker. */
+export interface LeasedJob extends HeldJob {
+  readonly input: string;
+}
+
+const heldColumns = sql`
+    job.id, job.attempt, job.worker_id, job.lane_id, job.input_content_type, job.priority, job.max_attempts,
     job.failure_count, job.lost_count, job.created_at, job.tags, job.options,
     (extract(epoch from job.finish_by - baton.clock()) * 1000)::float8 as deadline_in_ms,
     job.cancel_requested_at is not null as is_cancel_requested,
     (extract(epoch from baton.clock() - job.leased_at) * 1000)::float8 as leased_ago_ms`;
 
+/** A lane to lease from. */
+export interface LaneShare {
+  readonly laneId: number;
+  /** Jobs to take from it, at most. */
+  readonly most: number;
+}
+
+/**
+ * Of the `limit` jobs that come first in these lanes, how many stand in each: so that a lease locks rows that it takes,
+ * and no others. Paused queues have none.
+ */
+export function laneShares(
+  db: Db,
+  laneIds: readonly number[],
+  limit: number,
+): Promise<readonly { readonly lane_id: number; readonly count: number }[]> {
+  return db.query(
+    sql`
+    with open_lane as (
+      select lane.id
+        from baton.lane
+        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
+       where lane.id = any(${laneIds}::integer[])
+         and queue.paused_at is null
+    )
+    select first.lane_id, count(*) as count
+      from (select ready.lane_id
+              from open_lane
+             cross join lateral (
+                     select job.lane_id, job.priority, job.queue_position
+                       from baton.job
+                      where job.lane_id = open_lane.id
+                        and job.state = 'queued'
+                      order by job.priority desc, job.queue_position
+                      limit ${limit}
+                   ) as ready
+             order by ready.priority desc, ready.queue_position
+             limit ${limit}
+           ) as first
+     group by first.lane_id`,
+    "lane_shares",
+  );
+}
+
+/** A leased job, and how many could have been leased with it. */
+export interface LeaseRow extends LeasedJob {
+  /** More than the rows that came: the inputs of the rest would have been too much for one answer. */
+  readonly candidate_count: number;
+}
+
 /**
  * Leases ready jobs, highest priority first, then in queue order, one for each entry of `workerIds`.
  * Rows that another server is leasing are passed over. Paused queues are left alone.
  *
- * @param laneIds where to look
+ * @param shares where to look
  * @param workerIds one entry a free slot, best slot first
+ * @param inputBytesMax ends with the job whose input goes beyond it
  */
 export function jobLease(
   db: Db,
-  laneIds: readonly number[],
+  shares: readonly LaneShare[],
   workerIds: readonly number[],
-): Promise<readonly LeasedJob[]> {
-  return db.query<LeasedJob>(
+  inputBytesMax: number,
+): Promise<readonly LeaseRow[]> {
+  return db.query<LeaseRow>(
     sql`
     with slot as (
       select slot.worker_id, slot.n
         from unnest(${workerIds}::bigint[]) with ordinality as slot(worker_id, n)
     ),
     open_lane as (
-      select lane.id
-        from baton.lane
+      select lane.id, share.most
+        from unnest(
+               ${shares.map((share) => share.laneId)}::integer[],
+               ${shares.map((share) => share.most)}::integer[]
+             ) as share(lane_id, most)
+        join baton.lane on lane.id = share.lane_id
         join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
-       where lane.id = any(${laneIds}::integer[])
-         and queue.paused_at is null
+       where queue.paused_at is null
     ),
     -- Materialized: as an inlined subquery it could run again for each joined row, and lock more than its limit.
     candidate as materialized (
-      select ready.id, ready.priority, ready.queue_position
+      select ready.id, ready.priority, ready.queue_position, ready.input_bytes
         from open_lane
        cross join lateral (
-               select job.id, job.priority, job.queue_position
+               select job.id, job.priority, job.queue_position, octet_length(job.input) as input_bytes
                  from baton.job
                 where job.lane_id = open_lane.id
                   and job.state = 'queued'
                 order by job.priority desc, job.queue_position
-                limit ${workerIds.length}
+                limit open_lane.most
                   for update skip locked
              ) as ready
        order by ready.priority desc, ready.queue_position
        limit ${workerIds.length}
     ),
     numbered as (
-      select id, row_number() over (order by priority desc, queue_position) as n
+      select id, row_number() over place as n, sum(input_bytes) over place - input_bytes as bytes_before,
+             count(*) over () as candidate_count
         from candidate
+      window place as (order by priority desc, queue_position rows unbounded preceding)
     ),
     leased as (
       update baton.job
@@ -93,7 +155,8 @@ export function jobLease(
         from numbered
         join slot using (n)
        where job.id = numbered.id
-      returning ${leasedColumns}, numbered.n
+         and numbered.bytes_before < ${inputBytesMax}
+      returning ${heldColumns}, job.input, numbered.n, numbered.candidate_count
     ),
     told as (
       insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
@@ -106,13 +169,31 @@ export function jobLease(
   );
 }
 
-/** The jobs that a worker holds. */
-export function jobHeldBy(db: Db, workerId: number): Promise<readonly LeasedJob[]> {
-  return db.query<LeasedJob>(sql`
-    select ${leasedColumns}
+/** The jobs that a worker holds, and how large their inputs are. */
+export function jobHeldBy(
+  db: Db,
+  workerId: number,
+): Promise<readonly (HeldJob & { readonly input_bytes: number })[]> {
+  return db.query(sql`
+    select ${heldColumns}, octet_length(job.input) as input_bytes
       from baton.job
      where job.worker_id = ${workerId} and job.state = 'running'
      order by job.leased_at, job.id`);
+}
+
+/** The inputs of these attempts, as far as they still run. */
+export function jobInputs(
+  db: Db,
+  attempts: readonly AttemptKey[],
+): Promise<readonly (AttemptKey & { readonly input: string })[]> {
+  return db.query(sql`
+    select job.id, job.attempt, job.input
+      from unnest(
+             ${attempts.map((attempt) => attempt.id)}::uuid[],
+             ${attempts.map((attempt) => attempt.attempt)}::integer[]
+           ) as wanted(id, attempt)
+      join baton.job on job.id = wanted.id and job.attempt = wanted.attempt
+     where job.state = 'running'`);
 }
 
 /** How many jobs each of these workers holds for longer than `heldMs`; no row for those that hold none. */
@@ -133,12 +214,16 @@ export function jobHeldCounts(
   );
 }
 
-/** The running job of this fence, or none. */
-export function jobRunning(db: Db, jobId: string, attempt: number): Promise<readonly LeasedJob[]> {
-  return db.query<LeasedJob>(sql`
-    select ${leasedColumns}
-      from baton.job
-     where job.id = ${jobId} and job.attempt = ${attempt} and job.state = 'running'`);
+/** Of these fences, the jobs that run. */
+export function jobRunning(db: Db, fences: readonly AttemptKey[]): Promise<readonly HeldJob[]> {
+  return db.query<HeldJob>(sql`
+    select ${heldColumns}
+      from unnest(
+             ${fences.map((fence) => fence.id)}::uuid[],
+             ${fences.map((fence) => fence.attempt)}::integer[]
+           ) as fence(id, attempt)
+      join baton.job on job.id = fence.id and job.attempt = fence.attempt
+     where job.state = 'running'`);
 }
 
 /** Of these workers, the running attempts that should stop: for cancels whose notice was lost. */

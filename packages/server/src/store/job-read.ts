@@ -68,6 +68,34 @@ export async function jobGet(db: Db, jobId: string): Promise<JobView | undefined
   return finished[0] && toJob(finished[0]);
 }
 
+/** What changes while a job is watched. */
+export type JobGlance = Pick<JobView, "state" | "attempt" | "progress" | "cancelRequestedAt">;
+
+/** One job's changing fields, live or finished: small, however large its payloads are. */
+export async function jobGlance(db: Db, jobId: string): Promise<JobGlance | undefined> {
+  const rows = await db.query<{
+    state: JobState;
+    attempt: number;
+    progress: string | null;
+    cancel_requested_at: Date | null;
+  }>(
+    sql`
+    select state, attempt, progress::text, cancel_requested_at from baton.job where id = ${jobId}
+    union all
+    select state, attempt, progress::text, cancel_requested_at from baton.job_finished where id = ${jobId}`,
+    "job_glance",
+  );
+  const [row] = rows;
+  return (
+    row && {
+      state: row.state,
+      attempt: row.attempt,
+      progress: row.progress ?? undefined,
+      cancelRequestedAt: row.cancel_requested_at ?? undefined,
+    }
+  );
+}
+
 export interface JobListOptions {
   readonly filter: JobFilter;
   readonly limit: number;
@@ -130,8 +158,12 @@ interface AttemptRow {
   readonly error: JobError | null;
 }
 
-/** All attempts of a job, oldest first, the running or last one included. */
-export async function attemptList(db: Db, jobId: string): Promise<readonly AttemptView[]> {
+/** The latest `limit` attempts of a job, oldest first, the running or last one included. */
+export async function attemptList(
+  db: Db,
+  jobId: string,
+  limit: number,
+): Promise<readonly AttemptView[]> {
   const rows = await db.query<AttemptRow>(sql`
     select attempt.*, worker.name as worker
       from (
@@ -148,8 +180,9 @@ export async function attemptList(db: Db, jobId: string): Promise<readonly Attem
          where id = ${jobId} and outcome is not null
       ) as attempt
       left join baton.worker on worker.id = attempt.worker_id
-     order by attempt.attempt`);
-  return rows.map((row) => ({
+     order by attempt.attempt desc
+     limit ${limit}`);
+  return rows.toReversed().map((row) => ({
     attempt: row.attempt,
     outcome: row.outcome ?? undefined,
     worker: row.worker ?? undefined,

@@ -11,7 +11,11 @@ import type {
 import type { WorkerConnection } from "../../dispatch/worker-connection.ts";
 import type { WorkerDoor } from "../../dispatch/worker-door.ts";
 import type { JobDelivery, WorkerSink } from "../../dispatch/worker-session.ts";
-import { BATCH_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
+import {
+  BATCH_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  WORKER_UNREAD_BYTES_MAX,
+} from "../../domain/limits.ts";
 import { AppError } from "../../errors.ts";
 import type { Decoded } from "./decode.ts";
 import { errorStatus, type Logger } from "./error-status.ts";
@@ -58,9 +62,10 @@ async function serve(call: WorkerCall, options: WorkerStreamOptions): Promise<vo
   const messages = call[Symbol.asyncIterator]();
   const hello = await firstMessage(messages);
   if (hello === undefined) return;
-  const connection = await options.workerDoor.connect(
+  let connection: WorkerConnection | undefined = undefined;
+  connection = await options.workerDoor.connect(
     helloFromMessage(hello),
-    sinkOf(call),
+    sinkOf(call, () => connection?.relieved()),
     ({ leaseMs, heartbeatIntervalMs, stale }) =>
       send(call, {
         $case: "welcome",
@@ -161,10 +166,24 @@ async function follow(
   if (failures.length > 0) throw new AggregateError(failures, "outcomes could not be booked");
 }
 
-function sinkOf(call: WorkerCall): WorkerSink {
+/** @param onRelief called when it was full and is not any more */
+function sinkOf(call: WorkerCall, onRelief: () => void): WorkerSink {
+  let unreadBytes = 0;
+  const isFull = (): boolean => unreadBytes > WORKER_UNREAD_BYTES_MAX;
+  const wasRead = (bytes: number): void => {
+    const wasFull = isFull();
+    unreadBytes -= bytes;
+    if (wasFull && !isFull()) onRelief();
+  };
   return {
+    get isFull() {
+      return isFull();
+    },
     jobs: (jobs) => {
-      for (const part of partsOf(jobs)) send(call, { $case: "jobs", value: { jobs: part } });
+      for (const { messages, bytes } of partsOf(jobs)) {
+        unreadBytes += bytes;
+        send(call, { $case: "jobs", value: { jobs: messages } }, () => wasRead(bytes));
+      }
     },
     stop: ({ jobId, attempt }, reason, graceMs, message) =>
       send(call, {
@@ -178,22 +197,25 @@ function sinkOf(call: WorkerCall): WorkerSink {
   };
 }
 
+interface JobsPart {
+  readonly messages: LeasedJobMessage[];
+  bytes: number;
+}
+
 /** Splits jobs into messages of bounded size. */
-function partsOf(jobs: readonly JobDelivery[]): LeasedJobMessage[][] {
-  const parts: LeasedJobMessage[][] = [];
-  let part: LeasedJobMessage[] = [];
-  let bytes = 0;
+function partsOf(jobs: readonly JobDelivery[]): readonly JobsPart[] {
+  const parts: JobsPart[] = [];
+  let part: JobsPart = { messages: [], bytes: 0 };
   for (const job of jobs) {
     const message = leasedJobMessage(job);
-    if (part.length > 0 && bytes + message.input.length > BATCH_BYTES_MAX) {
+    const bytes = message.input.length;
+    if (parts.length === 0 || part.bytes + bytes > BATCH_BYTES_MAX) {
+      part = { messages: [], bytes: 0 };
       parts.push(part);
-      part = [];
-      bytes = 0;
     }
-    part.push(message);
-    bytes += message.input.length;
+    part.messages.push(message);
+    part.bytes += bytes;
   }
-  if (part.length > 0) parts.push(part);
   return parts;
 }
 
@@ -213,9 +235,13 @@ function leasedJobMessage(job: JobDelivery): LeasedJobMessage {
   };
 }
 
-function send(call: WorkerCall, message: NonNullable<ServerMessage["message"]>): void {
-  // What a worker that does not read has yet to get is bounded by its slots.
-  if (!call.cancelled && !call.destroyed && !call.writableEnded) call.write({ message });
+/** @param onRead called when the message left for the worker, which its reading allows */
+function send(
+  call: WorkerCall,
+  message: NonNullable<ServerMessage["message"]>,
+  onRead?: () => void,
+): void {
+  if (!call.cancelled && !call.destroyed && !call.writableEnded) call.write({ message }, onRead);
 }
 
 function violation(message: string): AppError {

@@ -74,7 +74,7 @@ export interface Hello {
   pid: number;
   /** "sdk-name/version". */
   sdk: string;
-  /** How long the worker keeps its jobs without contact, 2,000 to 600,000 ms. 0 means the default, 8,000. */
+  /** How long the worker keeps its jobs without contact, 2,000 to 600,000 ms. 0 means the default, 7,000. */
   leaseMs: number;
   /** Attempts that this worker still runs or whose outcomes were not acknowledged. */
   held: AttemptRef[];
