@@ -14,6 +14,10 @@ export interface EventStreamReader {
   close(): void;
 }
 
+/** A reader that waits for what never comes must not fill the memory with what comes instead. */
+const TEXT_CHARACTERS_MAX = 16 * 1024 * 1024;
+const COMMENTS_MAX = 1_000;
+
 /** Opens an event stream with a real connection, closed after the test. */
 export async function openEventStream(
   test: TestContext,
@@ -25,6 +29,16 @@ export async function openEventStream(
   const response = await fetch(url, { headers, signal: controller.signal });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let buffered = "";
+  let characterCount = 0;
+  /** The next part of the text, or undefined at the end. */
+  const read = async (): Promise<string | undefined> => {
+    const chunk = await reader?.read();
+    if (chunk === undefined || chunk.done) return undefined;
+    characterCount += chunk.value.length;
+    if (characterCount <= TEXT_CHARACTERS_MAX) return chunk.value;
+    controller.abort();
+    throw new Error(`the stream said more than ${TEXT_CHARACTERS_MAX} characters`);
+  };
   const next = async (): Promise<string | undefined> => {
     for (;;) {
       const end = buffered.indexOf("\n\n");
@@ -33,9 +47,9 @@ export async function openEventStream(
         buffered = buffered.slice(end + 2);
         return block;
       }
-      const chunk = await reader?.read();
-      if (chunk === undefined || chunk.done) return undefined;
-      buffered += chunk.value;
+      const part = await read();
+      if (part === undefined) return undefined;
+      buffered += part;
     }
   };
   return {
@@ -43,16 +57,18 @@ export async function openEventStream(
     headers: response.headers,
     next,
     nextEvent: async () => {
-      let block = await next();
-      while (block !== undefined && !block.startsWith("event:")) block = await next();
-      return block;
+      for (let count = 0; count < COMMENTS_MAX; count += 1) {
+        const block = await next();
+        if (block === undefined || block.startsWith("event:")) return block;
+      }
+      throw new Error(`the stream had no event in ${COMMENTS_MAX} blocks`);
     },
     rest: async () => {
       let text = buffered;
       for (;;) {
-        const chunk = await reader?.read();
-        if (chunk === undefined || chunk.done) return text;
-        text += chunk.value;
+        const part = await read();
+        if (part === undefined) return text;
+        text += part;
       }
     },
     close: () => controller.abort(),

@@ -19,6 +19,11 @@ import { AppError } from "../../errors.ts";
 import type { Operations } from "../operations.ts";
 
 const { path, requestSerialize, responseDeserialize } = JobServiceService.watch;
+/** Where a mistake would make a test wait for ever. */
+const TIMEOUT_MS = 10_000;
+/** Where a mistake would make a stream go on for ever: it never waits, so that no timeout could end it. */
+const EVENTS_MAX = 1_000;
+
 const AT = new Date("2026-11-22T10:00:00.000Z");
 const aRequest = (different: Partial<WatchRequest> = {}) => WatchRequest.fromPartial(different);
 
@@ -30,7 +35,10 @@ function watch(bench: GrpcBench, request: WatchRequest) {
     request,
   );
   const received: WatchResponse[] = [];
-  call.on("data", (response: WatchResponse) => received.push(response));
+  call.on("data", (response: WatchResponse) => {
+    received.push(response);
+    if (received.length > EVENTS_MAX) call.cancel();
+  });
   const ended = Promise.withResolvers<ServiceError | undefined>();
   call.on("end", () => ended.resolve(undefined));
   call.on("error", (error) => {
@@ -62,7 +70,7 @@ function silentSource() {
   return { started: started.promise, ended: ended.promise, watchJob };
 }
 
-describe("JobService.Watch", () => {
+describe("JobService.Watch", { timeout: TIMEOUT_MS }, () => {
   it("sends each shape of a job and ends with the source", async () => {
     const asked: string[] = [];
     await using bench = await startGrpc({
@@ -225,7 +233,7 @@ describe("JobService.Watch", () => {
     await using bench = await startGrpc({
       async *watchEvents() {
         try {
-          for (;;) yield aLargeEvent(++takenCount);
+          while (takenCount < EVENTS_MAX) yield aLargeEvent(++takenCount);
         } finally {
           ended.resolve();
         }

@@ -9,6 +9,8 @@ import { AppError } from "../../errors.ts";
 
 /** Where a mistake would make a test wait for ever. */
 const TIMEOUT_MS = 10_000;
+/** Where a mistake would make a source go on for ever: it never waits, so that no timeout could end it. */
+const EVENTS_MAX = 1_000;
 
 const JOB_EVENTS = `/api/v1/jobs/${JOB_ID}/events`;
 
@@ -16,7 +18,7 @@ async function* only<Item>(...items: readonly Item[]): AsyncGenerator<Item> {
   yield* items;
 }
 
-describe("GET /api/v1/jobs/{id}/events", () => {
+describe("GET /api/v1/jobs/{id}/events", { timeout: TIMEOUT_MS }, () => {
   it("sends the present shape, then each change, and ends after the last", async (t) => {
     const [, origin] = await aListeningHttpApp(t, {
       watchJob: () =>
@@ -175,7 +177,7 @@ describe("GET /api/v1/jobs/{id}/events", () => {
   });
 });
 
-describe("GET /api/v1/events", () => {
+describe("GET /api/v1/events", { timeout: TIMEOUT_MS }, () => {
   /** A watch that remembers what it was asked for. */
   function remember(...events: readonly JobEventView[]): {
     asked: { filter: JobFilter; afterSequence: number | undefined }[];
@@ -280,7 +282,8 @@ describe("GET /api/v1/events", () => {
           watchEvents: async function* (): AsyncGenerator<JobEventView> {
             let count = 0;
             try {
-              for (; ; count += 1) yield anEvent(count, { task: "x".repeat(100_000) });
+              for (; count < EVENTS_MAX; count += 1)
+                yield anEvent(count, { task: "x".repeat(100_000) });
             } finally {
               stopped.resolve(count);
             }
@@ -302,7 +305,10 @@ describe("GET /api/v1/events", () => {
       response.on("error", (error) => end.resolve(error.message));
       response.resume();
 
-      assert.ok(count < 1_000, `${count} events of 100 kB were read for a reader that took none`);
+      assert.ok(
+        count < EVENTS_MAX,
+        `${count} events of 100 kB were read for a reader that took none`,
+      );
       assert.equal(await end.promise, "aborted");
     },
   );
