@@ -171,6 +171,18 @@ describe("client.submitStream", () => {
     await assert.rejects(client.submitStream(requests(50_000)), {
       code: "resource_exhausted",
       message: "full",
+      // Batches before it were complete.
+      details: { mayHaveHappened: true },
+    });
+  });
+
+  it("says nothing of what may have happened when no server was reached", async (t) => {
+    const client = createClient({ address: "127.0.0.1:1" });
+    t.after(() => client.close());
+
+    await assert.rejects(client.submitStream(requests(5)), {
+      code: "connection_failed",
+      details: { address: "127.0.0.1:1" },
     });
   });
 

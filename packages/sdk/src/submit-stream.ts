@@ -1,5 +1,5 @@
 /** Bulk without an end: a client stream of batches, as fast as the server takes them. */
-import type { ClientWritableStream } from "@grpc/grpc-js";
+import type { ClientWritableStream, ServiceError } from "@grpc/grpc-js";
 
 import { BatonError } from "./errors.ts";
 import type {
@@ -12,7 +12,7 @@ import { toJobSpec } from "./job-spec.ts";
 import type { JobRequest } from "./job-spec.ts";
 import { STREAM_BATCH_BYTES_MAX, STREAM_BATCH_JOBS_MAX } from "./limits.ts";
 import { jobBytesMost } from "./message-size.ts";
-import { isServiceError, toBatonError } from "./rpc-error.ts";
+import { isServiceError, toBatonError, wasNeverSent } from "./rpc-error.ts";
 import type { CallTarget } from "./unary.ts";
 
 export interface SubmitStreamOptions {
@@ -175,12 +175,20 @@ async function withAccepted(
   error: unknown,
   address: string,
 ): Promise<unknown> {
-  if (isServiceError(error)) return toBatonError(error, address);
+  if (isServiceError(error)) return withDoubt(error, address);
   stream.end();
   const response = await stream.answer.catch(() => undefined);
   if (!(error instanceof BatonError)) return error;
   const details = { ...error.details, acceptedCount: response?.acceptedCount };
   return new BatonError(error.code, error.message, details, { cause: error.cause });
+}
+
+/** A stream that broke has left its complete batches behind, if it ever reached a server. */
+function withDoubt(error: ServiceError, address: string): BatonError {
+  const told = toBatonError(error, address);
+  if (wasNeverSent(error)) return told;
+  const details = { ...told.details, mayHaveHappened: true };
+  return new BatonError(told.code, told.message, details, { cause: error });
 }
 
 function toResult(response: SubmitStreamResponse, sizes: readonly number[]): SubmitStreamResult {
