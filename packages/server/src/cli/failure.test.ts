@@ -61,6 +61,16 @@ describe("failureText", () => {
 
     assert.equal(lines.at(-1), "  … and 30 more");
   });
+
+  it("counts items that the error does not name", () => {
+    const items = [{ line: 1, code: "c", message: "m" }];
+
+    const text = failureText(
+      describeFailure(new BatonError("invalid_argument", "wrong", { items, itemCount: 7 })),
+    );
+
+    assert.match(text, /\n {2}line 1: m \(c\)\n {2}… and 6 more$/);
+  });
 });
 
 describe("exit codes", () => {

@@ -60,7 +60,7 @@ export function failureText(told: Failure): string {
   const lines = [
     `${paint("red", "error:", process.stderr)} ${printableLines(told.message)} ` +
       paint("dim", `(${told.code})`, process.stderr),
-    ...itemLines(told.details["items"]),
+    ...itemLines(told.details),
   ];
   if (told.hint !== undefined) lines.push(paint("dim", told.hint, process.stderr));
   if (told.stack !== undefined) lines.push(paint("dim", told.stack, process.stderr));
@@ -121,7 +121,7 @@ function endOf(code: string, details: Readonly<Record<string, unknown>>): ExitCo
 }
 
 /** gRPC wraps what the operating system says into its own view of the connection. */
-function withoutTransport(message: string): string {
+export function withoutTransport(message: string): string {
   return message.replace(
     /No connection established\. Last error: (?:Error: )?(.*?)\.? *Resolution note:.*$/s,
     "$1",
@@ -151,12 +151,13 @@ function hintFor(code: string): string | undefined {
   }
 }
 
-/** What a refused bulk says of its items. */
-function itemLines(items: unknown): readonly string[] {
+/** What a refused bulk says of its items; `itemCount` where it names only the first of them. */
+function itemLines({ items, itemCount }: Failure["details"]): readonly string[] {
   if (!Array.isArray(items)) return [];
   const known: readonly unknown[] = items;
   const lines = known.slice(0, ITEMS_SHOWN_MAX).map((item) => `  ${itemText(item)}`);
-  if (known.length > ITEMS_SHOWN_MAX) lines.push(`  … and ${known.length - ITEMS_SHOWN_MAX} more`);
+  const count = typeof itemCount === "number" ? itemCount : known.length;
+  if (count > lines.length) lines.push(`  … and ${count - lines.length} more`);
   return lines;
 }
 

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 
 import fc from "fast-check";
 
-import { readJobLines, type JobLine } from "./job-lines.ts";
+import { CliError } from "./failure.ts";
+import { checkJobLines, readJobLines, type JobLine } from "./job-lines.ts";
 
 const NO_DEFAULTS = { task: undefined, options: {} };
 
@@ -86,7 +87,21 @@ describe("readJobLines", () => {
     ],
     ["an unknown member", '{"task":"a","delay":5}', /^Line 1 is no job: .*"delay"/],
     ["a wrong type", '{"task":"a","priority":"high"}', /^Line 1 is no job: priority: .*expected/],
-    ["a negative delay", '{"task":"a","delayMs":-5}', /^Line 1 is no job: delayMs: .*>=0/],
+    [
+      "a negative delay",
+      '{"task":"a","delayMs":-5}',
+      /^Line 1 is no job: delayMs: .*>=0, received -5\.$/,
+    ],
+    [
+      "a priority that no message can carry",
+      '{"task":"a","priority":8589934592}',
+      /^Line 1 is no job: priority: .*<=2147483647, received 8589934592\.$/,
+    ],
+    [
+      "half of a character in a key",
+      '{"task":"a","uniqueKey":"a\\ud800"}',
+      /^Line 1 is no job: uniqueKey: .*lone surrogate.*, received "a\\ud800"\.$/,
+    ],
     [
       "a cron expression for a time",
       '{"task":"a","runAt":"*/5 * * * *"}',
@@ -108,6 +123,30 @@ describe("readJobLines", () => {
       await assert.rejects(read(text), { message });
     });
   }
+
+  it("names all wrong lines of what it has read when it meets the first", async () => {
+    const text = '{"task":"a"}\n{oops}\n\n{"task":"b"}\n[1]\n{"task":"c"';
+
+    await assert.rejects(read(text), {
+      message: "2 lines are no jobs.",
+      code: "invalid_argument",
+      details: {
+        itemCount: 2,
+        items: [
+          {
+            line: 2,
+            code: "malformed_json",
+            message: 'line 2 is not JSON: unexpected "o" at column 2',
+          },
+          {
+            line: 5,
+            code: "invalid_argument",
+            message: "Line 5 is no job: Invalid input: expected object, received array.",
+          },
+        ],
+      },
+    });
+  });
 
   it("refuses bytes that are not UTF-8", async () => {
     await assert.rejects(read(Buffer.from([0x22, 0xff, 0x22])), { message: "line 1 is not UTF-8" });
@@ -136,3 +175,52 @@ describe("readJobLines", () => {
     );
   });
 });
+
+describe("checkJobLines", () => {
+  it("counts the jobs of a file", async () => {
+    assert.equal(await checkJobLines(chunks('{"task":"a"}\n\n{"task":"b"}'), NO_DEFAULTS), 2);
+  });
+
+  it("names every wrong line, in all chunks", async () => {
+    const parts = ['{"task":"a"}\n{oo', 'ps}\n{"task":"b"}\n', '{"task":5}'];
+
+    await assert.rejects(checkJobLines(chunks(...parts), NO_DEFAULTS), (error) => {
+      assert.deepEqual(linesOf(error), [2, 4]);
+      return true;
+    });
+  });
+
+  it("names the first 100 and counts the rest", async () => {
+    await assert.rejects(checkJobLines(chunks("{\n".repeat(2_500)), NO_DEFAULTS), (error) => {
+      assert.deepEqual(
+        linesOf(error),
+        Array.from({ length: 100 }, (_, index) => index + 1),
+      );
+      assert.match(String(error), /2,500 lines are no jobs\./);
+      return true;
+    });
+  });
+
+  it("says the same of a single wrong line as when it is read", async () => {
+    await assert.rejects(checkJobLines(chunks('{"task":"a"}\n[1]'), NO_DEFAULTS), {
+      message: "Line 2 is no job: Invalid input: expected object, received array.",
+      details: { line: 2 },
+    });
+  });
+
+  it("does not read on after a line without end, but names those before", async () => {
+    const parts = ["{\n", "x".repeat(65 * 1024 * 1024), "\n{"];
+
+    await assert.rejects(checkJobLines(chunks(...parts), NO_DEFAULTS), (error) => {
+      assert.deepEqual(linesOf(error), [1, 2]);
+      return true;
+    });
+  });
+});
+
+function linesOf(error: unknown): readonly number[] {
+  assert.ok(error instanceof CliError);
+  const items = error.details["items"];
+  assert.ok(Array.isArray(items));
+  return items.map(({ line }: { readonly line: number }) => line);
+}

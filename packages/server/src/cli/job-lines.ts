@@ -10,6 +10,7 @@ import { decodeUtf8, INPUT_BYTES_MAX } from "./input.ts";
 import { JITTERS, ON_CONFLICT, STRATEGIES } from "./job-options.ts";
 import { parseJsonText } from "./json-text.ts";
 import { instantHint, readInstant, shown } from "./option-values.ts";
+import { WrongLines } from "./wrong-lines.ts";
 
 /** One line that is not empty. */
 export interface JobLine {
@@ -25,12 +26,14 @@ export interface LineDefaults {
 }
 
 const milliseconds = z.int().min(0).optional();
-const Line = z.strictObject({
-  task: z.string().min(1).optional(),
+// UTF-8 has no lone surrogates; in JSON text they hide behind escapes.
+const wellFormed = z.string().refine((value) => value.isWellFormed(), "has a lone surrogate");
+const JobObject = z.strictObject({
+  task: wellFormed.min(1).optional(),
   input: z.unknown().optional(),
-  inputContentType: z.string().optional(),
-  queue: z.string().optional(),
-  priority: z.int().optional(),
+  inputContentType: wellFormed.optional(),
+  queue: wellFormed.optional(),
+  priority: z.int32().optional(),
   delayMs: milliseconds,
   runAt: z
     .string()
@@ -43,7 +46,7 @@ const Line = z.strictObject({
       return z.NEVER;
     })
     .optional(),
-  maxAttempts: z.int().min(1).optional(),
+  maxAttempts: z.int32().min(1).optional(),
   retry: z
     .strictObject({
       strategy: z.enum(STRATEGIES).optional(),
@@ -57,38 +60,92 @@ const Line = z.strictObject({
   deadlineMs: milliseconds,
   heartbeatTimeoutMs: milliseconds,
   cancelGraceMs: milliseconds,
-  tags: z.array(z.string()).optional(),
-  idempotencyKey: z.string().optional(),
-  uniqueKey: z.string().optional(),
+  tags: z.array(wellFormed).optional(),
+  idempotencyKey: wellFormed.optional(),
+  uniqueKey: wellFormed.optional(),
   onConflict: z.enum(ON_CONFLICT).optional(),
 });
 
 /**
- * Reads jobs from chunks of a file.
+ * Reads jobs from chunks of a file. At a wrong line it looks at the others of the same chunk and names all that are
+ * wrong; it does not wait for more.
  *
- * @throws CliError malformed_json, invalid_argument, payload_too_large; the message and `details.line` say which line
+ * @throws CliError malformed_json, invalid_argument, payload_too_large; `details.line` says which line, or
+ *   `details.items` which ones
  */
 export async function* readJobLines(
   chunks: AsyncIterable<Buffer>,
   defaults: LineDefaults,
 ): AsyncGenerator<JobLine, void, undefined> {
-  let line = 0;
-  for await (const bytes of splitLines(chunks)) {
-    line += 1;
-    const text = decodeUtf8(bytes, `line ${line}`);
-    if (text.trim() === "") continue;
-    yield { line, request: parseLine(line, text, defaults) };
+  for await (const lines of splitLines(chunks)) {
+    const wrong = new WrongLines();
+    for (const line of lines) {
+      const read = readLine(line, defaults);
+      if (read.kind === "wrong") wrong.add(line.number, read.error);
+      else if (read.kind === "job" && wrong.count === 0) {
+        yield { line: line.number, request: read.request };
+      }
+    }
+    wrong.throwIfAny();
+  }
+}
+
+/**
+ * Reads a whole file only to check it.
+ *
+ * @returns how many jobs it has
+ * @throws CliError as {@link readJobLines}, with the wrong lines of the whole file
+ */
+export async function checkJobLines(
+  chunks: AsyncIterable<Buffer>,
+  defaults: LineDefaults,
+): Promise<number> {
+  const wrong = new WrongLines();
+  let jobCount = 0;
+  try {
+    for await (const lines of splitLines(chunks)) {
+      for (const line of lines) {
+        const read = readLine(line, defaults);
+        if (read.kind === "wrong") wrong.add(line.number, read.error);
+        else if (read.kind === "job") jobCount += 1;
+      }
+    }
+  } catch (error) {
+    // A line without end: there is nothing to read behind it.
+    const line = error instanceof CliError ? error.details["line"] : undefined;
+    if (!(error instanceof CliError) || typeof line !== "number") throw error;
+    wrong.add(line, error);
+  }
+  wrong.throwIfAny();
+  return jobCount;
+}
+
+interface Line {
+  /** From 1. */
+  readonly number: number;
+  readonly bytes: Buffer;
+}
+
+type ReadLine =
+  | { readonly kind: "job"; readonly request: JobRequest }
+  | { readonly kind: "empty" }
+  | { readonly kind: "wrong"; readonly error: CliError };
+
+function readLine({ number, bytes }: Line, defaults: LineDefaults): ReadLine {
+  try {
+    const text = withLine(number, () => decodeUtf8(bytes, `line ${number}`));
+    if (text.trim() === "") return { kind: "empty" };
+    return { kind: "job", request: parseLine(number, text, defaults) };
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return { kind: "wrong", error };
   }
 }
 
 function parseLine(line: number, text: string, defaults: LineDefaults): JobRequest {
   const value = withLine(line, () => parseJsonText(text, `line ${line}`));
-  const parsed = Line.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const place = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-    throw wrongLine(line, `${place}${issue?.message ?? "wrong"}`);
-  }
+  const parsed = JobObject.safeParse(value);
+  if (!parsed.success) throw wrongLine(line, problemOf(parsed.error.issues, value));
   const { task = defaults.task, input, ...given } = parsed.data;
   if (task === undefined) throw wrongLine(line, "task: expected the name of a task, received none");
   const { delayMs, runAt, ...untimed } = defaults.options;
@@ -96,6 +153,28 @@ function parseLine(line: number, text: string, defaults: LineDefaults): JobReque
   const isTimed = given.runAt !== undefined || given.delayMs !== undefined;
   const options = { ...untimed, ...(!isTimed && { delayMs, runAt }), ...given };
   return { task, input: inputOf(line, input, options.inputContentType), options };
+}
+
+/** The first problem: where it is, what was expected and what came. */
+function problemOf([issue]: readonly z.core.$ZodIssue[], value: unknown): string {
+  if (issue === undefined) return "wrong";
+  const { path, message } = issue;
+  if (path.length === 0) return message;
+  const isTold = message.includes("received");
+  const received = isTold ? "" : `, received ${shownValue(valueAt(value, path))}`;
+  return `${path.join(".")}: ${message}${received}`;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) =>
+      typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined,
+    value,
+  );
+}
+
+function shownValue(value: unknown): string {
+  return typeof value === "string" ? shown(value) : JSON.stringify(value);
 }
 
 /** Bytes travel as base64, as in the REST API. */
@@ -129,19 +208,24 @@ function withLine<Value>(line: number, read: () => Value): Value {
 
 const LINE_FEED = 0x0a;
 
-async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+/** The lines that end in each chunk; the last one needs no line feed. */
+async function* splitLines(
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<readonly Line[], void, undefined> {
   let parts: Buffer[] = [];
   let length = 0;
   let line = 1;
   for await (const chunk of chunks) {
+    const lines: Line[] = [];
     let from = 0;
     for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, from)) {
-      yield Buffer.concat([...parts, chunk.subarray(from, at)]);
+      lines.push({ number: line, bytes: Buffer.concat([...parts, chunk.subarray(from, at)]) });
       parts = [];
       length = 0;
       line += 1;
       from = at + 1;
     }
+    if (lines.length > 0) yield lines;
     if (from === chunk.length) continue;
     parts.push(chunk.subarray(from));
     length += chunk.length - from;
@@ -150,5 +234,5 @@ async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer
       throw new CliError("payload_too_large", message, { line, bytesMax: INPUT_BYTES_MAX });
     }
   }
-  if (parts.length > 0) yield Buffer.concat(parts);
+  if (parts.length > 0) yield [{ number: line, bytes: Buffer.concat(parts) }];
 }

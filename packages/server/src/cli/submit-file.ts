@@ -8,9 +8,9 @@ import {
 
 import { useClient, type ClientFlags } from "./client.ts";
 import { countText } from "./count-text.ts";
-import { CliError } from "./failure.ts";
+import { CliError, withoutTransport } from "./failure.ts";
 import { readChunks, requireFile, STDIN } from "./input.ts";
-import { readJobLines, type LineDefaults } from "./job-lines.ts";
+import { checkJobLines, readJobLines, type LineDefaults } from "./job-lines.ts";
 import { enqueueOptionsOf, type JobFlags } from "./job-options.ts";
 import { writeJson, writeLine } from "./output.ts";
 import { openProgress } from "./progress.ts";
@@ -23,10 +23,10 @@ export interface SubmitFileOptions extends ClientFlags, JobFlags {
 }
 
 /**
- * Submits the jobs of a file. All lines are checked first, so that a wrong one leaves nothing half submitted; standard
- * input can be read only once, and there what came before a wrong line is submitted.
+ * Submits the jobs of a file. All lines are checked first, so that a wrong one leaves nothing half submitted, and all that
+ * are wrong are named; standard input can be read only once, and there what came before a wrong line is submitted.
  *
- * @throws CliError that names the line; batch_refused when the server did not take all
+ * @throws CliError that names the lines and says what was accepted; bulk_refused when the server did not take all
  */
 export async function submitFile(options: SubmitFileOptions): Promise<void> {
   const defaults: LineDefaults = { task: options.task, options: enqueueOptionsOf(options) };
@@ -35,7 +35,10 @@ export async function submitFile(options: SubmitFileOptions): Promise<void> {
   const progress = openProgress({ label: "submitting", unit: "jobs", total });
   const result = await useClient(options, (client) =>
     client.submitStream(requests(options.file, defaults, lines), {
-      onProgress: ({ sentCount }) => progress.update(sentCount),
+      onProgress: ({ sentCount }) => {
+        lines.sentCount = sentCount;
+        progress.update(sentCount);
+      },
     }),
   )
     .catch((error: unknown) => {
@@ -50,9 +53,9 @@ async function checkFile(path: string, defaults: LineDefaults): Promise<number |
   if (path === STDIN) return undefined;
   const { isRegular } = await requireFile(path);
   if (!isRegular) return undefined;
-  let count = 0;
-  for await (const _ of readJobLines(readChunks(path), defaults)) count += 1;
-  return count;
+  return checkJobLines(readChunks(path), defaults).catch((error: unknown) => {
+    throw error instanceof CliError ? withEnd(error, NOTHING_SUBMITTED) : error;
+  });
 }
 
 async function* requests(
@@ -65,6 +68,7 @@ async function* requests(
       lines.add(line);
       yield request;
     }
+    lines.isComplete = true;
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     // The stream adds to its own errors how many jobs were accepted before.
@@ -74,6 +78,10 @@ async function* requests(
 
 /** The line of each job, kept as the few places where empty lines shift them. */
 class LineNumbers {
+  /** Jobs that were handed to the server. */
+  sentCount = 0;
+  /** Whether there are no more lines. */
+  isComplete = false;
   #count = 0;
   readonly #shifts: { readonly fromIndex: number; readonly by: number }[] = [];
 
@@ -148,19 +156,44 @@ function itemsOf(
   });
 }
 
-/** An error of the stream says which job; here it says which line, and what became of those before. */
+/** An error of the stream says which job; here it says which line, and what became of the others. */
 function withAcceptedCount(error: unknown, lines: LineNumbers): unknown {
   if (!(error instanceof BatonError)) return error;
-  const index = error.details["index"];
+  const { code, message, details } = error;
+  const index = details["index"];
   const line = typeof index === "number" ? lines.of(index) : undefined;
-  const accepted = error.details["acceptedCount"];
-  const told =
-    typeof accepted === "number" ? `; accepted before: ${countText(accepted, "job")}` : "";
   const place = line === undefined ? "" : `Line ${line}: `;
-  return new CliError(
-    error.code,
-    `${place}${error.message.replace(/\.$/, "")}${told}`,
-    { ...error.details, ...(line !== undefined && { line }) },
+  const placed = new CliError(
+    code,
+    `${place}${withoutTransport(message)}`,
+    { ...details, ...(line !== undefined && { line }) },
     { cause: error },
   );
+  const isUnsent = code === "connection_failed" && details["mayHaveHappened"] !== true;
+  return withEnd(placed, isUnsent ? NOTHING_SUBMITTED : fateOf(details["acceptedCount"], lines));
+}
+
+const NOTHING_SUBMITTED = "Nothing was submitted.";
+
+/** What was accepted, and from where on nothing was sent: what waits for a batch to be full is never sent. */
+function fateOf(acceptedCount: unknown, lines: LineNumbers): string {
+  const { sentCount } = lines;
+  if (sentCount === 0) return NOTHING_SUBMITTED;
+  const last = lines.of(sentCount - 1);
+  const sent = `lines ${lines.of(0)} to ${last}`;
+  const rest = lines.isComplete ? "" : ` Nothing from line ${last + 1} on was submitted.`;
+  if (typeof acceptedCount !== "number") {
+    return `How many of the jobs of ${sent} were accepted is not known.${rest}`;
+  }
+  const accepted =
+    acceptedCount === sentCount
+      ? countText(sentCount, "job")
+      : `${acceptedCount.toLocaleString("en-US")} of ${countText(sentCount, "job")}`;
+  return `Accepted: ${accepted}, ${sent}.${rest}`;
+}
+
+/** The same error with one more sentence. */
+function withEnd(error: CliError, sentence: string): CliError {
+  const { code, message, details, cause } = error;
+  return new CliError(code, `${message.replace(/\.$/, "")}. ${sentence}`, details, { cause });
 }

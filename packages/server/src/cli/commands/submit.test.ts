@@ -273,21 +273,49 @@ describe("baton submit", () => {
       assert.equal(exitCode, 2);
       const { error } = JSON.parse(stderr);
       assert.deepEqual([error.code, error.details.line], ["invalid_argument", 2]);
+      assert.match(error.message, /^Line 2 is no job: .* Nothing was submitted\.$/);
       const client = createClient({ address });
       cleanup.after(() => client.close());
       assert.deepEqual((await client.listJobs({ tag: "t2" })).jobs, []);
     });
 
-    it("takes standard input as it comes, and says what was accepted before a wrong line", async () => {
-      const input = `${'{"task":"echo"}\n'.repeat(1_500)}{oops}\n`;
+    it("names every wrong line of a file", async () => {
+      const jobs = await file("wrong-lines.jsonl", '{oops}\n{"task":"echo"}\n{"task":"echo"');
+
+      const { exitCode, stderr } = await submit(["--file", jobs]);
+
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /^error: 2 lines are no jobs\. Nothing was submitted\. /);
+      assert.match(stderr, /\n {2}line 1: .* \(malformed_json\)\n {2}line 3: .*\n$/);
+    });
+
+    it("takes standard input as it comes, and says what became of the rest at a wrong line", async () => {
+      const input = `${'{"task":"echo"}\n'.repeat(1_010)}{oops}\n{"task":"echo"}\n[]\n`;
 
       const { exitCode, stderr } = await submit(["--file", "-"], { input });
 
       assert.equal(exitCode, 2);
       assert.match(
         stderr,
-        /line 1501 is not JSON: unexpected "o" at column 2; accepted before: 1,000 jobs /,
+        /^error: 2 lines are no jobs\. Accepted: 1,000 jobs, lines 1 to 1000\. Nothing from line 1001 on was submitted\. /,
       );
+      assert.match(stderr, /\n {2}line 1011: .* unexpected "o" at column 2 .*\n {2}line 1013: /);
+    });
+
+    it("says that nothing was submitted when the first line of standard input is wrong", async () => {
+      const { exitCode, stderr } = await submit(["--file", "-"], { input: "{oops}\n" });
+
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /^error: line 1 is not JSON: .*\. Nothing was submitted\. /);
+    });
+
+    it("says that nothing was submitted when there is no server", async () => {
+      const jobs = await file("unsent.jsonl", '{"task":"echo"}\n{"task":"echo"}\n');
+
+      const { exitCode, stderr } = await submit(["--file", jobs, "--address", "127.0.0.1:1"]);
+
+      assert.equal(exitCode, 3);
+      assert.match(stderr, /ECONNREFUSED 127\.0\.0\.1:1\. Nothing was submitted\. \(conn/);
     });
 
     it("names the lines that the server refused", async () => {
