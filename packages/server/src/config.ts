@@ -53,7 +53,9 @@ const SETTINGS = {
     .min(4)
     .max(500)
     .default(12)
-    .describe("Most connections to PostgreSQL."),
+    .describe(
+      "Connections of the engine to PostgreSQL, at most. 5 come on top: 4 to read for lists, 1 for notifications.",
+    ),
   BATON_PAYLOAD_BYTES_MAX: z.coerce
     .number()
     .int()

@@ -28,6 +28,8 @@ import { jobCancelRequested } from "./store/job-lease.ts";
 
 export interface EngineOptions {
   readonly db: Database;
+  /** For lists and looks of people, apart from the engine's own statements. */
+  readonly reads: Database;
   readonly logger: Logger;
   /** For people, in lists of servers. */
   readonly name: string;
@@ -204,7 +206,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     if (isDraining) return;
     isDraining = true;
     workerDoor.close("server_shutdown");
-    setTimeout(() => db.abandon(), DATABASE_STOP_WAIT_MS).unref();
+    setTimeout(() => {
+      db.abandon();
+      options.reads.abandon();
+    }, DATABASE_STOP_WAIT_MS).unref();
   };
 
   await lanes.load();
@@ -231,6 +236,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   return {
     operations: createOperations({
       db,
+      reads: options.reads,
       intake,
       lanes,
       watchers,

@@ -26,6 +26,7 @@ export const ERRORS = {
   stale_lease: { http: 409, rpc: Rpc.FAILED_PRECONDITION, isRetryable: false },
   protocol_violation: { http: 400, rpc: Rpc.FAILED_PRECONDITION, isRetryable: false },
   resource_exhausted: { http: 429, rpc: Rpc.RESOURCE_EXHAUSTED, isRetryable: true },
+  query_timed_out: { http: 504, rpc: Rpc.DEADLINE_EXCEEDED, isRetryable: true },
   unavailable: { http: 503, rpc: Rpc.UNAVAILABLE, isRetryable: true },
   internal: { http: 500, rpc: Rpc.INTERNAL, isRetryable: false },
   invalid_config: { http: 500, rpc: Rpc.INTERNAL, isRetryable: false },

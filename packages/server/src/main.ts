@@ -6,8 +6,10 @@ import { createGrpcServer } from "./api/grpc/server.ts";
 import { workerStream } from "./api/grpc/worker-stream.ts";
 import { createHttpApp } from "./api/http.ts";
 import type { Config } from "./config.ts";
+import { READ_CONNECTIONS_MAX, READ_MS_MAX } from "./domain/limits.ts";
 import { startEngine } from "./engine.ts";
-import { AppError } from "./errors.ts";
+import type { AppError } from "./errors.ts";
+import { asAddressInUse, requireFreePorts } from "./ports.ts";
 import { defaultDataDirectory } from "./postgres/data-directory.ts";
 import { superviseEmbeddedPostgres, type SupervisedPostgres } from "./postgres/supervise.ts";
 import { openDatabase, type Database } from "./store/db.ts";
@@ -49,16 +51,23 @@ export async function startServer({
     }
   };
   try {
+    await requireFreePorts(config);
     onStep?.("starting PostgreSQL");
     const postgres = await startPostgres(config, logger);
     if (postgres !== undefined) stops.push(["PostgreSQL", () => postgres.stop()]);
-    const db = openDatabase({
+    const database = {
       connection: postgres?.connection ?? connectionOf(config),
-      connectionsMax: config.databaseConnections,
       applicationName: `baton ${config.serverName}`.slice(0, 63),
-      onError: (error) => logger.warn({ err: error }, "an idle database connection broke"),
-    });
+      onError: (error: Error) => logger.warn({ err: error }, "an idle database connection broke"),
+    };
+    const db = openDatabase({ ...database, connectionsMax: config.databaseConnections });
     stops.push(["the database connections", () => db.close()]);
+    const reads = openDatabase({
+      ...database,
+      connectionsMax: READ_CONNECTIONS_MAX,
+      statementMsMax: READ_MS_MAX,
+    });
+    stops.push(["the database connections for reading", () => reads.close()]);
 
     onStep?.("migrating the schema");
     await migrateSchema(db, logger);
@@ -69,6 +78,7 @@ export async function startServer({
       name: config.serverName,
       version: VERSION,
       db,
+      reads,
       logger,
     });
     stops.push(["the engine", () => engine.stop()]);
@@ -137,13 +147,7 @@ async function listen(http: ReturnType<typeof createHttpApp>, config: Config): P
   try {
     await http.listen({ host: config.host, port: config.httpPort });
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
-    throw new AppError(
-      "address_in_use",
-      `HTTP cannot listen on ${config.host}:${config.httpPort}: another program does. Stop it, or set BATON_HTTP_PORT.`,
-      {},
-      { cause: error },
-    );
+    throw asAddressInUse(error, "HTTP", config.host, config.httpPort, "BATON_HTTP_PORT");
   }
   const address = http.server.address();
   if (address === null || typeof address === "string") throw new Error("HTTP listens on no port");

@@ -18,6 +18,7 @@ export async function anEngine(
 ): Promise<Engine> {
   const engine = await startEngine({
     db,
+    reads: db,
     logger: pino({ level: "silent" }),
     name: "test-server",
     version: "0.0.0",

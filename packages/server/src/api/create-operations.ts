@@ -8,6 +8,7 @@ import {
   LIST_LIMIT_MAX,
   LOG_LIST_LIMIT_DEFAULT,
   LOG_LIST_LIMIT_MAX,
+  READ_MS_MAX,
   REASON_CHARACTERS_MAX,
   TASKS_MAX,
 } from "../domain/limits.ts";
@@ -24,7 +25,7 @@ import {
   redriveJobs,
   type CancelJobsResult,
 } from "../operations/change-jobs.ts";
-import type { Database } from "../store/db.ts";
+import { isStatementTimeout, type Database } from "../store/db.ts";
 import { attemptList, jobCounts, jobGet, jobList, logList } from "../store/job-read.ts";
 import * as laneStore from "../store/lane.ts";
 import { serverList, workerList } from "../store/worker.ts";
@@ -32,6 +33,8 @@ import type { Operations } from "./operations.ts";
 
 export interface OperationsParts {
   readonly db: Database;
+  /** For lists and looks, with a bound on how long a statement takes. */
+  readonly reads: Database;
   readonly intake: Intake;
   readonly lanes: Lanes;
   readonly watchers: Watchers;
@@ -47,11 +50,15 @@ export interface OperationsParts {
 const COUNT_MAX = 10_000;
 
 export function createOperations(parts: OperationsParts): Operations {
-  const { db, lanes, watchers } = parts;
+  const { db, reads, lanes, watchers } = parts;
+  const read = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    patiently(reads, work).catch((error: unknown) => {
+      throw isStatementTimeout(error) ? queryTimedOut() : error;
+    });
 
   const requireJob = async (jobId: string): Promise<JobView> => {
     checkJobId(jobId);
-    const job = await patiently(db, () => jobGet(db, jobId));
+    const job = await read(() => jobGet(reads, jobId));
     if (job === undefined) throw jobNotFound(jobId);
     return job;
   };
@@ -77,7 +84,7 @@ export function createOperations(parts: OperationsParts): Operations {
     jobGet: requireJob,
     attemptList: async (jobId) => {
       checkJobId(jobId);
-      const attempts = await patiently(db, () => attemptList(db, jobId, ATTEMPT_LIST_MAX));
+      const attempts = await read(() => attemptList(reads, jobId, ATTEMPT_LIST_MAX));
       if (attempts.length === 0) await requireJob(jobId);
       return attempts;
     },
@@ -91,8 +98,8 @@ export function createOperations(parts: OperationsParts): Operations {
       checkFilter(filter);
       const list = ["jobs", filter];
       const beforeId = positionOf(list, cursor);
-      const jobs = await patiently(db, () =>
-        jobList(db, { filter, limit: limit + 1, beforeId, includePayloads }),
+      const jobs = await read(() =>
+        jobList(reads, { filter, limit: limit + 1, beforeId, includePayloads }),
       );
       return page(list, jobs, limit, (job) => job.id);
     },
@@ -101,8 +108,8 @@ export function createOperations(parts: OperationsParts): Operations {
       checkJobId(jobId);
       const list = ["logs", jobId, attempt];
       const afterNumber = Number(positionOf(list, cursor) ?? 0);
-      const lines = await patiently(db, () =>
-        logList(db, { jobId, attempt, afterNumber, limit: limit + 1 }),
+      const lines = await read(() =>
+        logList(reads, { jobId, attempt, afterNumber, limit: limit + 1 }),
       );
       if (lines.length === 0) await requireJob(jobId);
       return page(list, lines, limit, (line) => String(line.number));
@@ -146,7 +153,7 @@ export function createOperations(parts: OperationsParts): Operations {
       checkFilter(filter);
       return watchers.watchEvents(filter, afterSequence, signal);
     },
-    queueList: () => patiently(db, () => laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX)),
+    queueList: () => read(() => laneStore.queueList(reads, NAMESPACE_ID, COUNT_MAX)),
     queuePause: async (name, reason) => {
       checkReason(reason);
       await lanes.ensureQueue(name);
@@ -160,9 +167,9 @@ export function createOperations(parts: OperationsParts): Operations {
       await parts.onPauseChanged();
       return queueGet(name);
     },
-    taskList: () => patiently(db, () => laneStore.taskList(db, NAMESPACE_ID, TASKS_MAX)),
+    taskList: () => read(() => laneStore.taskList(reads, NAMESPACE_ID, TASKS_MAX)),
     taskGet: async (name) => {
-      const [task] = await patiently(db, () => laneStore.taskList(db, NAMESPACE_ID, 1, [name]));
+      const [task] = await read(() => laneStore.taskList(reads, NAMESPACE_ID, 1, [name]));
       if (task === undefined) {
         throw new AppError(
           "task_not_found",
@@ -179,9 +186,9 @@ export function createOperations(parts: OperationsParts): Operations {
       const [task] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
       return task ?? definition;
     },
-    workerList: () => patiently(db, () => workerList(db)),
-    serverList: () => patiently(db, () => serverList(db)),
-    jobCounts: () => patiently(db, () => jobCounts(db, COUNT_MAX)),
+    workerList: () => read(() => workerList(reads)),
+    serverList: () => read(() => serverList(reads)),
+    jobCounts: () => read(() => jobCounts(reads, COUNT_MAX)),
     isReady: async () => {
       if (parts.isStopping()) return false;
       return laneStore.queuePaused(db, NAMESPACE_ID).then(
@@ -260,6 +267,14 @@ async function checkTask(db: Database, definition: TaskDefinition): Promise<void
       `There are ${TASKS_MAX} tasks already, the most that are kept.`,
     );
   }
+}
+
+function queryTimedOut(): AppError {
+  return new AppError(
+    "query_timed_out",
+    `The database took longer than ${READ_MS_MAX} ms to look. Narrow the filter (by state, queue, task or time), or try ` +
+      "again when it is less busy.",
+  );
 }
 
 function queueNotFound(name: string): AppError {

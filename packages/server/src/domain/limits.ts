@@ -38,6 +38,10 @@ export const LEASE_LANES_MAX = 64;
 export const SWEEP_BATCH_MAX = 1_000;
 /** Bytes on their way to one worker; until it has read some it gets no more jobs. */
 export const WORKER_UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+/** A list or a count that takes longer is cancelled. */
+export const READ_MS_MAX = 10 * SECOND_MS;
+/** Connections for people's lists and looks: however slow, they leave the engine its own. */
+export const READ_CONNECTIONS_MAX = 4;
 /** How long an accepted call may wait for a database that is away before it gets `unavailable`. */
 export const DATABASE_WAIT_MS_MAX = 20 * SECOND_MS;
 

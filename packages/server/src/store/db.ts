@@ -31,6 +31,8 @@ export interface DatabaseOptions {
   readonly connection: pg.ClientConfig;
   readonly connectionsMax: number;
   readonly applicationName: string;
+  /** A statement that takes longer is cancelled. Absent: none is. */
+  readonly statementMsMax?: number | undefined;
   /** Called for a connection that broke while idle; the pool replaces it. */
   readonly onError: (error: Error) => void;
 }
@@ -50,6 +52,7 @@ const SESSION_SETTINGS = "set enable_seqscan = off; set jit = off";
 /** Opens a pool. Connections are made when first needed. */
 export function openDatabase(options: DatabaseOptions): Database {
   const config = { ...options.connection, types, application_name: options.applicationName };
+  const settings = `${SESSION_SETTINGS}; set statement_timeout = ${options.statementMsMax ?? 0}`;
   const pool = new pg.Pool({
     ...config,
     max: options.connectionsMax,
@@ -57,7 +60,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     keepAlive: true,
     idleTimeoutMillis: 60_000,
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it before the first use of the connection
-    onConnect: (client) => client.query(SESSION_SETTINGS).then(() => undefined),
+    onConnect: (client) => client.query(settings).then(() => undefined),
   });
   pool.on("error", options.onError);
   const abandonment = new AbortController();
@@ -141,6 +144,11 @@ export function isConflictError(error: unknown): boolean {
 /** Whether a statement gave up waiting for somebody's lock. */
 export function isLockTimeout(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === "55P03";
+}
+
+/** Whether a statement was cancelled because it took longer than `statementMsMax`. */
+export function isStatementTimeout(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === "57014";
 }
 
 /** Whether an error is about the data of the statement (class 22, 23): a repeat fails again. */
