@@ -3,12 +3,15 @@ import { describe, it } from "node:test";
 
 import { anEngine } from "../../test/an-engine.ts";
 import { aDatabaseConnection } from "../../test/database.ts";
+import { suiteCleanup } from "../../test/suite.ts";
 import { openDatabase } from "../store/db.ts";
 import { sql } from "../store/sql.ts";
 
 describe("a list that takes too long", () => {
-  it("is cancelled and says so, while jobs go on being accepted", async (t) => {
-    const connection = await aDatabaseConnection(t);
+  const cleanup = suiteCleanup();
+
+  it("is cancelled and says so, while jobs go on being accepted", async () => {
+    const connection = await aDatabaseConnection(cleanup);
     const open = {
       connection,
       connectionsMax: 4,
@@ -16,8 +19,8 @@ describe("a list that takes too long", () => {
       onError: () => undefined,
     };
     const [db, reads] = [openDatabase(open), openDatabase({ ...open, statementMsMax: 100 })];
-    const engine = await anEngine(db, t, { reads });
-    t.after(() => Promise.all([db.close(), reads.close()]));
+    cleanup.after(() => Promise.all([db.close(), reads.close()]));
+    const engine = await anEngine(db, cleanup, { reads });
     await engine.operations.taskPut({ name: "noop" });
 
     await db.transaction(async (tx) => {
