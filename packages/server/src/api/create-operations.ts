@@ -1,6 +1,13 @@
 /** The one implementation of {@link Operations}: checks what came, calls the engine or the store, tells who must know. */
-import { checkDefinition, checkName, isPlain } from "../domain/check-spec.ts";
+import {
+  checkDefinition,
+  checkFilter,
+  checkName,
+  checkReason,
+  type SpecProblem,
+} from "../domain/check-spec.ts";
 import { decodeCursor, encodeCursor } from "../domain/cursor.ts";
+import { cutText } from "../domain/cut-text.ts";
 import { isUuid } from "../domain/job-id.ts";
 import {
   ATTEMPT_LIST_MAX,
@@ -9,10 +16,9 @@ import {
   LOG_LIST_LIMIT_DEFAULT,
   LOG_LIST_LIMIT_MAX,
   READ_MS_MAX,
-  REASON_CHARACTERS_MAX,
   TASKS_MAX,
 } from "../domain/limits.ts";
-import type { JobFilter, JobView, Page, QueueView, TaskDefinition } from "../domain/views.ts";
+import type { JobView, Page, QueueView, TaskDefinition } from "../domain/views.ts";
 import type { Intake } from "../dispatch/intake.ts";
 import { NAMESPACE_ID, type Lanes } from "../dispatch/lanes.ts";
 import { patiently } from "../dispatch/patience.ts";
@@ -95,7 +101,7 @@ export function createOperations(parts: OperationsParts): Operations {
       includePayloads = false,
     }) => {
       checkLimit(limit, LIST_LIMIT_MAX);
-      checkFilter(filter);
+      refuse(checkFilter(filter));
       const list = ["jobs", filter];
       const beforeId = positionOf(list, cursor);
       const jobs = await read(() =>
@@ -116,14 +122,14 @@ export function createOperations(parts: OperationsParts): Operations {
     },
     cancel: async (jobId, reason) => {
       checkJobId(jobId);
-      checkReason(reason);
+      refuse(checkReason(reason));
       const result = await patiently(db, () => cancelJob(db, jobId, reason));
       announceCancel(result, reason);
       return { state: result.stops.length > 0 ? "running" : "cancelled" };
     },
     cancelMany: async (filter, limit, reason) => {
-      checkFilter(filter);
-      checkReason(reason);
+      refuse(checkFilter(filter));
+      refuse(checkReason(reason));
       const result = await patiently(db, () => cancelJobs(db, filter, limit, reason));
       announceCancel(result, reason);
       return {
@@ -139,7 +145,7 @@ export function createOperations(parts: OperationsParts): Operations {
       await parts.onQueuedIds(laneIds);
     },
     redriveMany: async (filter, limit) => {
-      checkFilter(filter);
+      refuse(checkFilter(filter));
       const { laneIds, hasMore } = await redriveJobs(db, filter, limit);
       watchers.hintEvents();
       await parts.onQueuedIds([...new Set(laneIds)]);
@@ -150,18 +156,20 @@ export function createOperations(parts: OperationsParts): Operations {
       return watchers.watchJob(jobId, signal);
     },
     watchEvents: (filter, afterSequence, signal) => {
-      checkFilter(filter);
+      refuse(checkFilter(filter));
       return watchers.watchEvents(filter, afterSequence, signal);
     },
     queueList: () => read(() => laneStore.queueList(reads, NAMESPACE_ID, COUNT_MAX)),
     queuePause: async (name, reason) => {
-      checkReason(reason);
+      refuse(checkReason(reason));
       await lanes.ensureQueue(name);
       await laneStore.queuePause(db, NAMESPACE_ID, name, reason);
       await parts.onPauseChanged();
       return queueGet(name);
     },
     queueResume: async (name) => {
+      // PostgreSQL takes no NUL in a text, not even to find nothing.
+      if (checkName("queue", name) !== undefined) throw queueNotFound(name);
       const rows = await laneStore.queueResume(db, NAMESPACE_ID, name);
       if (rows.length === 0) throw queueNotFound(name);
       await parts.onPauseChanged();
@@ -169,13 +177,9 @@ export function createOperations(parts: OperationsParts): Operations {
     },
     taskList: () => read(() => laneStore.taskList(reads, NAMESPACE_ID, TASKS_MAX)),
     taskGet: async (name) => {
+      if (checkName("task", name) !== undefined) throw taskNotFound(name);
       const [task] = await read(() => laneStore.taskList(reads, NAMESPACE_ID, 1, [name]));
-      if (task === undefined) {
-        throw new AppError(
-          "task_not_found",
-          `There is no task ${JSON.stringify(name.slice(0, 200))}.`,
-        );
-      }
+      if (task === undefined) throw taskNotFound(name);
       return task;
     },
     taskPut: async (definition) => {
@@ -225,7 +229,7 @@ function checkJobId(jobId: string): void {
   if (isUuid(jobId)) return;
   throw new AppError(
     "invalid_argument",
-    `A job id is a UUID; received ${JSON.stringify(jobId.slice(0, 80))}.`,
+    `A job id is a UUID; received ${JSON.stringify(cutText(jobId, 80))}.`,
   );
 }
 
@@ -234,31 +238,17 @@ function checkLimit(limit: number, most: number): void {
   throw new AppError(
     "invalid_argument",
     `limit must be a whole number from 1 to ${most}; received ${limit}.`,
+    { field: "limit" },
   );
 }
 
-function checkReason(reason: string | undefined): void {
-  if (reason === undefined || (reason.length <= REASON_CHARACTERS_MAX && !reason.includes("\0")))
-    return;
-  throw new AppError(
-    "invalid_argument",
-    `A reason has at most ${REASON_CHARACTERS_MAX} characters and no NUL; received ${reason.length}.`,
-  );
-}
-
-function checkFilter(filter: JobFilter): void {
-  const problem =
-    (filter.queue === undefined ? undefined : checkName("queue", filter.queue)) ??
-    (filter.task === undefined ? undefined : checkName("task", filter.task));
-  if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
-  if (filter.tag !== undefined && !isPlain(filter.tag)) {
-    throw new AppError("invalid_argument", "A tag has no control characters.");
-  }
+function refuse(problem: SpecProblem | undefined): void {
+  if (problem === undefined) return;
+  throw new AppError("invalid_argument", problem.message, { field: problem.field });
 }
 
 async function checkTask(db: Database, definition: TaskDefinition): Promise<void> {
-  const problem = checkName("task", definition.name) ?? checkDefinition(definition);
-  if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
+  refuse(checkName("task", definition.name) ?? checkDefinition(definition));
   const [known] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
   const { tasks } = await laneStore.nameCounts(db, NAMESPACE_ID);
   if (known === undefined && tasks >= TASKS_MAX) {
@@ -277,9 +267,13 @@ function queryTimedOut(): AppError {
   );
 }
 
+function taskNotFound(name: string): AppError {
+  return new AppError("task_not_found", `There is no task ${JSON.stringify(cutText(name, 200))}.`);
+}
+
 function queueNotFound(name: string): AppError {
   return new AppError(
     "queue_not_found",
-    `There is no queue ${JSON.stringify(name.slice(0, 200))}.`,
+    `There is no queue ${JSON.stringify(cutText(name, 200))}.`,
   );
 }

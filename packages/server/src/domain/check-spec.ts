@@ -11,6 +11,7 @@ import {
   NAME_CHARACTERS_MAX,
   PRIORITY_MAX,
   PRIORITY_MIN,
+  REASON_CHARACTERS_MAX,
   RETRY_BASE_MS_MAX,
   RETRY_MAX_MS_MAX,
   TAG_CHARACTERS_MAX,
@@ -18,7 +19,7 @@ import {
   TIMEOUT_MS_MAX,
 } from "./limits.ts";
 import { RETRY_JITTERS, RETRY_STRATEGIES, type RetryPolicy } from "./retry.ts";
-import type { TaskDefinition } from "./views.ts";
+import type { JobFilter, TaskDefinition } from "./views.ts";
 
 /** Something wrong with a spec: which field, what was expected, what came. */
 export interface SpecProblem {
@@ -72,7 +73,7 @@ export function checkDefinition(
   spec: Omit<TaskDefinition, "name" | "updatedAt" | "inputSchema">,
 ): SpecProblem | undefined {
   return (
-    checkDescription(spec.description) ??
+    checkText("description", spec.description, DESCRIPTION_CHARACTERS_MAX) ??
     checkInteger("maxAttempts", spec.maxAttempts, 1, MAX_ATTEMPTS_MAX) ??
     checkInteger("attemptTimeoutMs", spec.attemptTimeoutMs, 0, TIMEOUT_MS_MAX) ??
     checkInteger("queueTimeoutMs", spec.queueTimeoutMs, 0, TIMEOUT_MS_MAX) ??
@@ -80,6 +81,20 @@ export function checkDefinition(
     checkInteger("heartbeatTimeoutMs", spec.heartbeatTimeoutMs, 0, TIMEOUT_MS_MAX) ??
     checkInteger("cancelGraceMs", spec.cancelGraceMs, 0, CANCEL_GRACE_MS_MAX) ??
     checkRetry(spec.retry)
+  );
+}
+
+/** Problem with why somebody cancels or pauses, or undefined. */
+export function checkReason(reason: string | undefined): SpecProblem | undefined {
+  return checkText("reason", reason, REASON_CHARACTERS_MAX);
+}
+
+/** The first problem of a filter, or undefined: what no job can have is more likely a mistake than a wish for none. */
+export function checkFilter({ queue, task, tag }: JobFilter): SpecProblem | undefined {
+  return (
+    (queue === undefined ? undefined : checkName("queue", queue)) ??
+    (task === undefined ? undefined : checkName("task", task)) ??
+    (tag === undefined ? undefined : checkTag("tag", tag))
   );
 }
 
@@ -116,13 +131,16 @@ function checkInteger(
   };
 }
 
-function checkDescription(description: string | undefined): SpecProblem | undefined {
-  if (description === undefined) return undefined;
-  if (description.length <= DESCRIPTION_CHARACTERS_MAX && !description.includes("\0"))
-    return undefined;
+function checkText(
+  field: string,
+  text: string | undefined,
+  charactersMax: number,
+): SpecProblem | undefined {
+  if (text === undefined) return undefined;
+  if (text.length <= charactersMax && !text.includes("\0") && text.isWellFormed()) return undefined;
   return {
-    field: "description",
-    message: `description must be at most ${DESCRIPTION_CHARACTERS_MAX} characters without NUL; received ${description.length}`,
+    field,
+    message: `${field} must be at most ${charactersMax} characters, without NUL and halves of surrogate pairs; received ${show(text)}`,
   };
 }
 
@@ -166,13 +184,14 @@ function checkTags(tags: readonly string[] | undefined): SpecProblem | undefined
   if (tags.length > TAGS_MAX) {
     return { field: "tags", message: `at most ${TAGS_MAX} tags are kept; received ${tags.length}` };
   }
-  const bad = tags.find(
-    (tag) => tag.length === 0 || tag.length > TAG_CHARACTERS_MAX || !isPlain(tag),
-  );
-  if (bad === undefined) return undefined;
+  return tags.map((tag) => checkTag("tags", tag)).find(Boolean);
+}
+
+function checkTag(field: string, tag: string): SpecProblem | undefined {
+  if (tag.length > 0 && tag.length <= TAG_CHARACTERS_MAX && isPlain(tag)) return undefined;
   return {
-    field: "tags",
-    message: `a tag must be 1 to ${TAG_CHARACTERS_MAX} characters without control characters; received ${show(bad)}`,
+    field,
+    message: `a tag must be 1 to ${TAG_CHARACTERS_MAX} characters without control characters; received ${show(tag)}`,
   };
 }
 
