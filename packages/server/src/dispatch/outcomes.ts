@@ -46,7 +46,13 @@ export interface OutcomesOptions {
 }
 
 type Entry = { readonly settle: (isStale: boolean) => void } & (
-  | { readonly kind: "succeed"; readonly attempt: SucceededAttempt }
+  | {
+      readonly kind: "succeed";
+      readonly attempt: SucceededAttempt;
+      /** Before this attempt. */
+      readonly failureCount: number;
+      readonly lostCount: number;
+    }
   | { readonly kind: "finish"; readonly attempt: FinishedAttempt }
   | { readonly kind: "reschedule"; readonly attempt: RescheduledAttempt }
 );
@@ -132,11 +138,14 @@ export class Outcomes {
     const decision = decideOutcome(ended, outcome, this.#options.random());
     if (decision.kind === "finish" && decision.state === "succeeded") {
       const { result } = outcome;
+      const { failureCount, lostCount } = decision;
       const weight = 1 + (result?.length ?? 0) / BYTES_PER_WEIGHT;
       this.#batcher.add(
         {
           kind: "succeed",
           attempt: { jobId, attempt, result, durationMs: durationMs ?? 0 },
+          failureCount,
+          lostCount,
           settle,
         },
         weight,
@@ -292,8 +301,9 @@ export class Outcomes {
       code: "invalid_result",
       message: `The outcome could not be stored: ${cause instanceof Error ? cause.message : "data error"}`,
     };
-    const counts = entry.kind === "succeed" ? { failureCount: 1, lostCount: 0 } : entry.attempt;
-    const { failureCount, lostCount } = counts;
+    // An attempt that did not succeed has its failure counted already.
+    const { failureCount, lostCount } =
+      entry.kind === "succeed" ? { ...entry, failureCount: entry.failureCount + 1 } : entry.attempt;
     const dead: Entry = {
       kind: "finish",
       settle: entry.settle,
