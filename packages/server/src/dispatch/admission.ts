@@ -77,7 +77,7 @@ export class Admission {
   async #admitSlowly(specs: readonly JobSpec[], unread: readonly BadJob[]): Promise<AdmittedJob[]> {
     const problems: BadJob[] = [...unread];
     const keys = new Map<string, number>();
-    const tasks = new Map<string, TaskDefinition>();
+    const tasks = new Map<string, TaskDefinition | AppError>();
     const unreadIndexes = new Set(unread.map(({ index }) => index));
     let index = 0;
     for (const spec of specs) {
@@ -94,7 +94,8 @@ export class Admission {
     const jobs: AdmittedJob[] = [];
     for (const spec of specs) {
       const task = tasks.get(spec.task);
-      if (task === undefined) throw new Error(`task ${spec.task} was not checked`);
+      if (task === undefined || task instanceof AppError)
+        throw new Error(`task ${spec.task} was not checked`);
       jobs.push(
         admitted(
           spec,
@@ -106,18 +107,22 @@ export class Admission {
     return jobs;
   }
 
+  /** Each task of a call is looked up once, whether it is found or not. */
   async #taskProblem(
     name: string,
-    tasks: Map<string, TaskDefinition>,
+    tasks: Map<string, TaskDefinition | AppError>,
   ): Promise<AppError | undefined> {
-    if (tasks.has(name)) return undefined;
+    const known = tasks.get(name) ?? (await this.#taskOrProblem(name));
+    tasks.set(name, known);
+    return known instanceof AppError ? known : undefined;
+  }
+
+  async #taskOrProblem(name: string): Promise<TaskDefinition | AppError> {
     try {
-      tasks.set(name, await this.#options.lanes.requireTask(name));
-      return undefined;
+      return await this.#options.lanes.requireTask(name);
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "task_not_found")
-        throw asUnavailable(error);
-      return error;
+      if (error instanceof AppError && error.code === "task_not_found") return error;
+      throw asUnavailable(error);
     }
   }
 
