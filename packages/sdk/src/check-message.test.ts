@@ -42,7 +42,57 @@ const numbers: readonly Case[] = [
   ["attempts of a definition", (c) => c.tasks.put(aTask({ maxAttempts: 2 ** 33 })), "maxAttempts"],
 ];
 
+/** What plain JavaScript can pass, and what the error says of it. */
+const wrongKinds: readonly (readonly [string, (client: Client) => Promise<unknown>, RegExp])[] = [
+  [
+    "a reason",
+    (c) => c.job(jobId(1)).cancel(loose({ why: "no" })),
+    /^reason must be a string, got \{ why: 'no' \}$/,
+  ],
+  ["a tag", (c) => c.listJobs({ tag: loose(["a"]) }), /^filter\.tag must be .*, got \[ 'a' \]$/],
+  ["tags", (c) => c.enqueue("t", 1, { tags: loose("a") }), /^option tags must be .*, got "a"$/],
+  ["one of tags", (c) => c.enqueue("t", 1, { tags: loose([1]) }), /tags must be .*, got \[ 1 \]$/],
+  [
+    "states",
+    (c) => c.listJobs({ states: loose("dead") }),
+    /^filter\.states must be an array of strings, got "dead"$/,
+  ],
+  [
+    "an instant",
+    (c) => c.listJobs({ createdAfter: loose("2026-01-01") }),
+    /^filter\.createdAfter must be a valid Date, got "2026-01-01"$/,
+  ],
+  ["an id", (c) => c.getJob(loose(7)), /^jobId must be a string, got 7$/],
+  ["a limit", (c) => c.listJobs({}, { limit: loose("5") }), /^limit must be an .*, got "5"$/],
+  ["a filter", (c) => c.cancelMany(loose(null)), /^a filter must be an object, got null$/],
+  ["options", (c) => c.enqueue("t", 1, loose("high")), /^options must be an object, got "high"$/],
+  [
+    "a retry policy",
+    (c) => c.enqueue("t", 1, { retry: loose({ strategy: 3 }) }),
+    /^retry\.strategy must be a string, got 3$/,
+  ],
+];
+
+/** A value of the wrong kind, as JavaScript without types passes it. */
+function loose(value: unknown) {
+  return JSON.parse(JSON.stringify(value));
+}
+
 describe("what the wire cannot carry", () => {
+  for (const [what, call, message] of wrongKinds) {
+    it(`is told with what came: ${what}`, async (t) => {
+      const client = await aClient(t);
+
+      await assert.rejects(call(client), { code: "invalid_argument", message });
+    });
+  }
+
+  it("lets a worker's labels have any name", () => {
+    const labels = { priority: "high", reason: "test", limit: "none" };
+
+    assert.equal(createWorker({ tasks: [aTask({})], labels }).state, "idle");
+  });
+
   for (const [what, call, field] of lone) {
     it(`refuses a lone surrogate in ${what}`, async (t) => {
       const client = await aClient(t);
@@ -90,7 +140,7 @@ describe("what the wire cannot carry", () => {
 
     await assert.rejects(client.listJobs({ createdAfter: new Date("soon") }), {
       code: "invalid_argument",
-      message: /^filter\.createdAfter must be a valid Date$/,
+      message: /^filter\.createdAfter must be a valid Date, got an invalid Date$/,
     });
   });
 

@@ -1,33 +1,89 @@
 /** Refuses what a message cannot carry, before it is sent. Ranges are the server's to check. */
 import { BatonError } from "./errors.ts";
+import { shown } from "./shown.ts";
+
+type Details = Readonly<Record<string, unknown>>;
 
 /**
  * Checks every text, number and instant of a message. UTF-8 has no lone surrogates: the wire would replace each by
- * U+FFFD, and two different keys could become one. Numbers that do not fit their field would fail while they are
- * encoded, with an error that names neither.
+ * U+FFFD, and two different keys could become one. A number that does not fit its field would fail while it is encoded,
+ * with an error that names neither; a value of another kind, from plain JavaScript, would be sent as some text.
  *
  * @param place   in front of the field's name in the error, for instance `tasks[0].`
  * @param details added to the error's details
  * @throws BatonError invalid_argument with `details.field`
  */
-export function checkMessage(
-  message: object,
-  place = "",
-  details: Readonly<Record<string, unknown>> = {},
-): void {
+export function checkMessage(message: object, place = "", details: Details = {}): void {
   for (const [name, value] of Object.entries(message)) {
-    // Names of fields are ours; those of a map, such as a worker's labels, are the caller's.
-    checkText(place.slice(0, -1), name, details);
-    checkValue(`${place}${name}`, name, value, details);
+    const field = `${place}${name}`;
+    const kind = KIND_BY_NAME.get(name);
+    if (value === undefined) continue;
+    if (kind !== undefined) checkKind(field, value, kind, details);
+    else if (isMessage(value)) checkMessage(value, `${field}.`, details);
   }
 }
 
-/** @throws BatonError invalid_argument: the text has a lone surrogate */
-export function checkText(
-  field: string,
-  text: string,
-  details: Readonly<Record<string, unknown>> = {},
-): void {
+/** @throws BatonError invalid_argument: it is no text, or has a lone surrogate */
+export function checkText(field: string, value: unknown, details: Details = {}): void {
+  checkKind(field, value, "text", details);
+}
+
+const KINDS = ["int32", "int64", "text", "texts", "instant"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** The fields of all requests, without maps, whose names are the caller's. */
+const NAMES: Readonly<Record<Kind, readonly string[]>> = {
+  int32: ["priority", "maxAttempts", "limit", "attempt"],
+  int64: [
+    ...["delayMs", "baseMs", "maxMs", "attemptTimeoutMs", "queueTimeoutMs", "deadlineMs"],
+    ...["heartbeatTimeoutMs", "cancelGraceMs", "afterSequence"],
+  ],
+  text: [
+    ...["jobId", "task", "queue", "tag", "name", "description", "reason", "cursor"],
+    ...["idempotencyKey", "uniqueKey", "onConflict", "inputContentType", "strategy", "jitter"],
+  ],
+  texts: ["tags", "states", "queues"],
+  instant: ["runAt", "createdAfter", "createdBefore"],
+};
+
+const EXPECTED: Readonly<Record<Kind, string>> = {
+  int32: "an integer of 32 bits",
+  int64: "an integer",
+  text: "a string",
+  texts: "an array of strings",
+  instant: "a valid Date",
+};
+
+const CHECKS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
+  int32: (value) => typeof value === "number" && value === value << 0,
+  int64: (value) => Number.isSafeInteger(value),
+  text: (value) => typeof value === "string",
+  texts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
+  instant: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
+};
+
+const KIND_BY_NAME: ReadonlyMap<string, Kind> = new Map(
+  KINDS.flatMap((kind) => NAMES[kind].map((name) => [name, kind] as const)),
+);
+
+function checkKind(field: string, value: unknown, kind: Kind, details: Details): void {
+  if (!CHECKS[kind](value)) {
+    throw new BatonError(
+      "invalid_argument",
+      `${field} must be ${EXPECTED[kind]}, got ${shown(value)}`,
+      { ...details, field },
+    );
+  }
+  if (typeof value === "string") checkWellFormed(field, value, details);
+  else if (Array.isArray(value)) {
+    const texts: readonly string[] = value;
+    for (const [index, text] of texts.entries()) {
+      checkWellFormed(`${field}[${index}]`, text, details);
+    }
+  }
+}
+
+function checkWellFormed(field: string, text: string, details: Details): void {
   if (text.isWellFormed()) return;
   throw new BatonError(
     "invalid_argument",
@@ -37,75 +93,12 @@ export function checkText(
   );
 }
 
-type Bits = 32 | 64;
-
-/** The integers of all requests, by their name. */
-const BITS: ReadonlyMap<string, Bits> = new Map<string, Bits>([
-  ["priority", 32],
-  ["maxAttempts", 32],
-  ["limit", 32],
-  ["attempt", 32],
-  ["delayMs", 64],
-  ["baseMs", 64],
-  ["maxMs", 64],
-  ["attemptTimeoutMs", 64],
-  ["queueTimeoutMs", 64],
-  ["deadlineMs", 64],
-  ["heartbeatTimeoutMs", 64],
-  ["cancelGraceMs", 64],
-  ["afterSequence", 64],
-]);
-
-function checkValue(
-  field: string,
-  name: string,
-  value: unknown,
-  details: Readonly<Record<string, unknown>>,
-): void {
-  const bits = BITS.get(name);
-  if (value === undefined || value instanceof Uint8Array) return;
-  if (bits !== undefined) checkInteger(field, value, bits, details);
-  else if (typeof value === "string") checkText(field, value, details);
-  else if (value instanceof Date) checkInstant(field, value, details);
-  else if (Array.isArray(value)) {
-    const items: readonly unknown[] = value;
-    for (const [index, item] of items.entries()) {
-      checkValue(`${field}[${index}]`, "", item, details);
-    }
-  } else if (typeof value === "object" && value !== null) {
-    checkMessage(value, `${field}.`, details);
-  }
-}
-
-function checkInteger(
-  field: string,
-  value: unknown,
-  bits: Bits,
-  details: Readonly<Record<string, unknown>>,
-): void {
-  if (Number.isSafeInteger(value) && (bits === 64 || value === Number(value) << 0)) return;
-  const kind = bits === 32 ? "an integer of 32 bits" : "an integer";
-  throw new BatonError(
-    "invalid_argument",
-    `${field} must be ${kind}, got ${typeof value === "string" ? shown(value) : String(value)}`,
-    { ...details, field },
-  );
-}
-
-function checkInstant(
-  field: string,
-  value: Date,
-  details: Readonly<Record<string, unknown>>,
-): void {
-  if (!Number.isNaN(value.getTime())) return;
-  throw new BatonError("invalid_argument", `${field} must be a valid Date`, { ...details, field });
-}
-
-const SHOWN_CHARACTERS_MAX = 100;
-
-/** JSON escapes what cannot be shown. */
-function shown(text: string): string {
-  return JSON.stringify(
-    text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX)}…`,
+/** Bytes and arrays of messages are checked by whoever makes them. */
+function isMessage(value: unknown): value is object {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Uint8Array)
   );
 }

@@ -23,7 +23,7 @@ export interface Connection {
   readonly metadata: () => Metadata;
 }
 
-/** @throws BatonError invalid_argument: an address that is not `host:port` */
+/** @throws BatonError invalid_argument: an address that is not `host:port`, a token that no header can carry */
 export function resolveConnection(options: ConnectionOptions): Connection {
   const address = options.address ?? process.env["BATON_ADDRESS"] ?? DEFAULT_ADDRESS;
   if (!ADDRESS.test(address)) {
@@ -35,6 +35,7 @@ export function resolveConnection(options: ConnectionOptions): Connection {
     );
   }
   const { token } = options;
+  checkToken(token);
   return {
     address,
     credentials: options.credentials ?? grpcCredentials.createInsecure(),
@@ -45,6 +46,17 @@ export function resolveConnection(options: ConnectionOptions): Connection {
       return metadata;
     },
   };
+}
+
+/** One from a file often ends in a line feed. The message must not show the token; that of gRPC would. */
+function checkToken(token: string | undefined): void {
+  const at = token?.search(/[^ -~]/) ?? -1;
+  if (token === undefined || at === -1) return;
+  throw new BatonError(
+    "invalid_argument",
+    `token must be printable ASCII, got ${JSON.stringify(token[at])} at index ${at} of ${token.length} characters`,
+    { option: "token" },
+  );
 }
 
 const DEFAULT_ADDRESS = "localhost:9000";

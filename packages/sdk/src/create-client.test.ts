@@ -502,6 +502,13 @@ describe("a call of a client", () => {
     }
   });
 
+  it("refuses a token that no header can carry, without showing it", () => {
+    assert.throws(() => createClient({ token: "secret\n" }), {
+      code: "invalid_argument",
+      message: /^token must be printable ASCII, got "\\n" at index 6 of 7 characters$/,
+    });
+  });
+
   for (const address of ["localhost", "http://localhost:9000", "a b:1", ""]) {
     it(`refuses the address "${address}"`, () => {
       assert.throws(() => createClient({ address }), {

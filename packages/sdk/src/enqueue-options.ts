@@ -2,6 +2,7 @@
 import { BatonError } from "./errors.ts";
 import type { RetryPolicy as WireRetryPolicy } from "./gen/baton/v1/job.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
+import { shown } from "./shown.ts";
 
 /** Absent options come from the task's definition, then from the server's defaults. Durations are milliseconds. */
 export interface EnqueueOptions {
@@ -47,6 +48,9 @@ export interface EnqueueOptions {
  * @throws BatonError invalid_argument: an unknown option or a value of the wrong kind
  */
 export function checkEnqueueOptions(options: EnqueueOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new BatonError("invalid_argument", `options must be an object, got ${shown(options)}`);
+  }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
     const kind = kindOf(name);
@@ -129,11 +133,4 @@ const KIND_BY_NAME = new Map<string, Kind>(Object.entries(KINDS));
 
 function kindOf(name: string): Kind | undefined {
   return KIND_BY_NAME.get(name);
-}
-
-/** A value for an error message; it may be anything, and long. */
-function shown(value: unknown): string {
-  if (value instanceof Date) return "an invalid Date";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
 }

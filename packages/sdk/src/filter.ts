@@ -1,5 +1,7 @@
+import { checkMessage } from "./check-message.ts";
 import { BatonError } from "./errors.ts";
 import type { JobFilter as WireJobFilter } from "./gen/baton/v1/job.ts";
+import { shown } from "./shown.ts";
 import type { JobFilter } from "./views.ts";
 
 const FIELDS = ["states", "queue", "task", "tag", "createdAfter", "createdBefore"];
@@ -10,6 +12,9 @@ const FIELDS = ["states", "queue", "task", "tag", "createdAfter", "createdBefore
  * @throws BatonError invalid_argument
  */
 export function toWireFilter(filter: JobFilter): WireJobFilter {
+  if (typeof filter !== "object" || filter === null) {
+    throw new BatonError("invalid_argument", `a filter must be an object, got ${shown(filter)}`);
+  }
   for (const field of Object.keys(filter)) {
     if (!FIELDS.includes(field)) {
       throw new BatonError(
@@ -19,6 +24,7 @@ export function toWireFilter(filter: JobFilter): WireJobFilter {
       );
     }
   }
+  checkMessage(filter, "filter.");
   return {
     states: [...(filter.states ?? [])],
     queue: filter.queue ?? "",

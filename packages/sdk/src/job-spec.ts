@@ -9,6 +9,7 @@ import type { TaskDefinition as WireTaskDefinition } from "./gen/baton/v1/worker
 import { jsonFault } from "./json-fault.ts";
 import { checkJobBytes } from "./message-size.ts";
 import { invalidInput } from "./schema.ts";
+import { shown } from "./shown.ts";
 import { isTask, stepsOf } from "./task.ts";
 import type { Task } from "./task.ts";
 import type { TaskDefinition } from "./views.ts";
@@ -96,7 +97,7 @@ function taskName(task: Task | string): string {
   if (isTask(task)) return task.name;
   throw new BatonError(
     "invalid_argument",
-    `expected a task made by task() or a task's name, got ${task === null ? "null" : typeof task}`,
+    `expected a task made by task() or a task's name, got ${shown(task)}`,
   );
 }
 
@@ -121,7 +122,7 @@ function encodeInput(
   if (text === undefined) {
     throw new BatonError(
       "invalid_argument",
-      `input of task "${task}" is not JSON: got a ${typeof input}`,
+      `input of task "${task}" is not JSON: got ${shown(input)}`,
       { ...details, task },
     );
   }
@@ -143,7 +144,7 @@ function encodeBytes(
   throw new BatonError(
     "invalid_argument",
     `input of task "${task}" with content type ${contentType} must be a Uint8Array or a string, ` +
-      `got ${input === null ? "null" : typeof input}`,
+      `got ${shown(input)}`,
     { ...details, task },
   );
 }

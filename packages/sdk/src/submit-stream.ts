@@ -13,6 +13,7 @@ import type { JobRequest } from "./job-spec.ts";
 import { STREAM_BATCH_BYTES_MAX, STREAM_BATCH_JOBS_MAX } from "./limits.ts";
 import { jobBytesMost } from "./message-size.ts";
 import { isServiceError, toBatonError, wasNeverSent } from "./rpc-error.ts";
+import { shown } from "./shown.ts";
 import type { CallTarget } from "./unary.ts";
 
 export interface SubmitStreamOptions {
@@ -89,7 +90,7 @@ function checkBatchJobs(batchJobs: number | undefined): void {
   if (Number.isInteger(batchJobs) && batchJobs >= 1 && batchJobs <= STREAM_BATCH_JOBS_MAX) return;
   throw new BatonError(
     "invalid_argument",
-    `batchJobs must be an integer of 1 to ${STREAM_BATCH_JOBS_MAX}, got ${String(batchJobs)}`,
+    `batchJobs must be an integer of 1 to ${STREAM_BATCH_JOBS_MAX}, got ${shown(batchJobs)}`,
   );
 }
 

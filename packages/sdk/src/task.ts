@@ -4,6 +4,7 @@ import type { TaskContext } from "./context.ts";
 import { BatonError } from "./errors.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 import { invalidInput, isStandardSchema, jsonSchemaOf, validate } from "./schema.ts";
+import { shown } from "./shown.ts";
 import type { Validation } from "./schema.ts";
 
 /** Everything of a task but its input and its code. All durations are milliseconds. */
@@ -129,23 +130,26 @@ interface LooseTaskOptions extends TaskSettings {
 
 function checkOptions(options: LooseTaskOptions): void {
   if (typeof options !== "object" || options === null) {
-    throw new BatonError("invalid_argument", `task() needs an object, got ${typeof options}`);
+    throw new BatonError("invalid_argument", `task() needs an object, got ${shown(options)}`);
   }
   const { name, input, run } = options;
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new BatonError(
       "invalid_argument",
-      `a task's name is 1 to 128 letters, digits and _ - . : /, got ${JSON.stringify(name)}`,
+      `a task's name is 1 to 128 letters, digits and _ - . : /, got ${shown(name)}`,
     );
   }
   if (typeof run !== "function") {
-    throw new BatonError("invalid_argument", `task "${name}" needs a function run(input, ctx)`);
+    throw new BatonError(
+      "invalid_argument",
+      `task "${name}" needs a function run(input, ctx), got ${shown(run)}`,
+    );
   }
   if (input !== undefined && !isStandardSchema(input)) {
     throw new BatonError(
       "invalid_argument",
       `input of task "${name}" must be a Standard Schema (zod 4, valibot, arktype …); ` +
-        "a JSON Schema belongs into inputSchema",
+        `a JSON Schema belongs into inputSchema; got ${shown(input)}`,
     );
   }
 }

@@ -2,6 +2,7 @@ import type { JobInfo, TaskContext, TaskLog } from "../context.ts";
 import { BatonError } from "../errors.ts";
 import { jsonFault } from "../json-fault.ts";
 import { PROGRESS_BYTES_MAX } from "../limits.ts";
+import { shown } from "../shown.ts";
 import type { LogLevel } from "../views.ts";
 import type { Attempt } from "./attempt.ts";
 
@@ -89,7 +90,7 @@ function encodeProgress(value: unknown): Buffer {
     throw new BatonError("invalid_argument", message, {}, { cause });
   }
   if (text === undefined) {
-    throw new BatonError("invalid_argument", `progress is not JSON: got a ${typeof value}`);
+    throw new BatonError("invalid_argument", `progress is not JSON: got ${shown(value)}`);
   }
   const bytes = Buffer.from(text);
   if (bytes.length <= PROGRESS_BYTES_MAX) return bytes;

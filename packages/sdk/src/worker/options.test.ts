@@ -22,13 +22,21 @@ describe("resolveWorkerOptions", () => {
     ["half a slot", { slots: 1.5 }, /slots/],
     ["a negative prefetch", { prefetch: -1 }, /prefetch/],
     ["a lease that is too short", { leaseMs: 100 }, /leaseMs must be an integer of 2000 to 600000/],
-    ["no tasks", { tasks: [] }, /at least one task/],
+    ["no tasks", { tasks: [] }, /at least one task, got \[\]$/],
+    ["one task alone", { tasks: echo }, /must be an array .*, got \{/],
     [
       "something that is no task",
       { tasks: [{ name: "x" }] },
-      /tasks\[0\] was not made by task\(\)/,
+      /tasks\[0\] must be made by task\(\), got \{ name: 'x' \}/,
     ],
-    ["two tasks of one name", { tasks: [echo, echo] }, /two tasks have the name "echo"/],
+    [
+      "two tasks of one name",
+      { tasks: [echo, task({ name: "x", run: () => 1 }), echo] },
+      /tasks\[0\] and tasks\[2\] both have the name "echo"; a worker runs one task of each name/,
+    ],
+    ["a queue that is no text", { queues: [1] }, /queues must be an array of strings, got \[ 1 \]/],
+    ["one queue alone", { queues: "a" }, /queues must be an array of strings, got "a"/],
+    ["a label that is no text", { labels: { gpu: 1 } }, /labels\.gpu must be a string, got 1/],
     ["an address with a scheme", { address: "http://localhost:9000" }, /must be host:port/],
   ];
   for (const [what, options, message] of bad) {

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 
-import { checkMessage } from "../check-message.ts";
+import { checkMessage, checkText } from "../check-message.ts";
 import { resolveConnection } from "../connection.ts";
 import type { Connection, ConnectionOptions } from "../connection.ts";
 import type { JobInfo } from "../context.ts";
@@ -14,6 +14,7 @@ import {
   WORKER_SLOTS_DEFAULT,
   WORKER_SLOTS_MAX,
 } from "../limits.ts";
+import { shown } from "../shown.ts";
 import { isTask } from "../task.ts";
 import type { Task } from "../task.ts";
 import { stderrLogger } from "./logger.ts";
@@ -79,7 +80,8 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     name = `${hostname()}-${process.pid}`.slice(-128),
     labels = {},
   } = options;
-  checkMessage({ queues, name, labels });
+  checkMessage({ queues, name });
+  checkLabels(labels);
   return {
     connection: resolveConnection(options),
     tasks: tasksByName(options.tasks),
@@ -98,24 +100,45 @@ function checkInteger(name: string, value: number, min: number, max: number): vo
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new BatonError(
     "invalid_argument",
-    `${name} must be an integer of ${min} to ${max}, got ${String(value)}`,
+    `${name} must be an integer of ${min} to ${max}, got ${shown(value)}`,
     { option: name },
   );
 }
 
+/** Their names are the caller's, and a text, too. */
+function checkLabels(labels: Readonly<Record<string, string>>): void {
+  if (typeof labels !== "object" || labels === null) {
+    throw new BatonError("invalid_argument", `labels must be an object, got ${shown(labels)}`);
+  }
+  for (const [key, value] of Object.entries(labels)) {
+    checkText("labels", key);
+    checkText(`labels.${key}`, value);
+  }
+}
+
 function tasksByName(tasks: readonly Task[]): ReadonlyMap<string, Task> {
   if (!Array.isArray(tasks) || tasks.length === 0) {
-    throw new BatonError("invalid_argument", "tasks must be an array with at least one task");
+    throw new BatonError(
+      "invalid_argument",
+      `tasks must be an array with at least one task, got ${shown(tasks)}`,
+    );
   }
   const byName = new Map<string, Task>();
   for (const [index, task] of tasks.entries()) {
     if (!isTask(task)) {
-      throw new BatonError("invalid_argument", `tasks[${index}] was not made by task()`);
+      throw new BatonError(
+        "invalid_argument",
+        `tasks[${index}] must be made by task(), got ${shown(task)}`,
+      );
     }
     if (byName.has(task.name)) {
-      throw new BatonError("invalid_argument", `two tasks have the name "${task.name}"`, {
-        task: task.name,
-      });
+      const first = tasks.findIndex(({ name }) => name === task.name);
+      throw new BatonError(
+        "invalid_argument",
+        `tasks[${first}] and tasks[${index}] both have the name "${task.name}"; ` +
+          "a worker runs one task of each name",
+        { task: task.name },
+      );
     }
     checkMessage(toWireTaskDefinition(task), `tasks[${index}].`);
     byName.set(task.name, task);
