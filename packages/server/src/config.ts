@@ -13,8 +13,17 @@ import {
 import { AppError } from "./errors.ts";
 
 const DAY_MS = 86_400_000;
-const port = z.coerce.number().int().min(0).max(65_535);
-const days = z.coerce.number().int().min(1).max(RETENTION_DAYS_MAX);
+/** Digits only: `Number` would take a blank for 0 and "0x50" for 80. */
+const whole = (least: number, most: number) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{1,15}$/.test(text) && Number(text) >= least && Number(text) <= most,
+      `must be a whole number from ${least} to ${most}`,
+    )
+    .transform(Number);
+const port = whole(0, 65_535);
+const days = whole(1, RETENTION_DAYS_MAX);
 
 /** Name of the variable, what it takes, its default, what it means. */
 const SETTINGS = {
@@ -47,27 +56,15 @@ const SETTINGS = {
     .max(128)
     .optional()
     .describe("Name of this server. Default: host and process id."),
-  BATON_DATABASE_CONNECTIONS: z.coerce
-    .number()
-    .int()
-    .min(4)
-    .max(500)
+  BATON_DATABASE_CONNECTIONS: whole(4, 500)
     .default(12)
     .describe(
       "Connections of the engine to PostgreSQL, at most. 5 come on top: 4 to read for lists, 1 for notifications.",
     ),
-  BATON_PAYLOAD_BYTES_MAX: z.coerce
-    .number()
-    .int()
-    .min(1_024)
-    .max(16 * 1024 * 1024)
+  BATON_PAYLOAD_BYTES_MAX: whole(1_024, 16 * 1024 * 1024)
     .default(PAYLOAD_BYTES_MAX_DEFAULT)
     .describe("Largest input or result of a job, in bytes."),
-  BATON_IDEMPOTENCY_MS: z.coerce
-    .number()
-    .int()
-    .min(60_000)
-    .max(365 * DAY_MS)
+  BATON_IDEMPOTENCY_MS: whole(60_000, 365 * DAY_MS)
     .default(IDEMPOTENCY_MS_DEFAULT)
     .describe("How long idempotency keys are kept, in milliseconds."),
   BATON_RETENTION_FINISHED_DAYS: days
@@ -126,14 +123,20 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   );
   const known = Object.fromEntries(given.filter(([name]) => name in SETTINGS));
   const parsed = Settings.safeParse(known);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => {
+  const unknown = given.flatMap(([name, value = ""]) => (isUnknown(name, value) ? [name] : []));
+  if (!parsed.success || unknown.length > 0) {
+    const wrong = (parsed.error?.issues ?? []).map((issue) => {
       const name = String(issue.path[0] ?? "");
       // A connection string carries a password.
       const received =
         name === "DATABASE_URL" ? "" : `; received ${JSON.stringify(environment[name])}`;
       return `${name}: ${issue.message}${received}`;
     });
+    const problems = [
+      ...wrong,
+      // Without its value, which may be anything.
+      ...unknown.map((name) => `${name}: there is no such setting; docs/operations.md lists all`),
+    ];
     throw new AppError("invalid_config", `Settings are wrong. ${problems.join(". ")}`);
   }
   const settings = parsed.data;
@@ -162,6 +165,17 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     logLevel: settings.BATON_LOG_LEVEL,
   };
+}
+
+/** Variables that begin like settings and are not for the server: of clients, of built-in tasks, of tests. */
+const OTHERS = /^BATON_(ADDRESS$|TASKS_|TEST_|TORTURE_)/;
+/** Kubernetes tells every container of every service; one called "baton" begins like our settings. */
+const SERVICE_NAME = /_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP|SCTP)/;
+const SERVICE_VALUE = /^(tcp|udp|sctp):\/\//;
+
+function isUnknown(name: string, value: string): boolean {
+  if (!name.startsWith("BATON_") || name in SETTINGS || OTHERS.test(name)) return false;
+  return !SERVICE_NAME.test(name) && !SERVICE_VALUE.test(value);
 }
 
 /** Names other than localhost may lead anywhere, tomorrow if not today. */
