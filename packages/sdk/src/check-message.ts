@@ -15,17 +15,16 @@ type Details = Readonly<Record<string, unknown>>;
  */
 export function checkMessage(message: object, place = "", details: Details = {}): void {
   for (const [name, value] of Object.entries(message)) {
-    const field = `${place}${name}`;
-    const kind = KIND_BY_NAME.get(name);
     if (value === undefined) continue;
-    if (kind !== undefined) checkKind(field, value, kind, details);
-    else if (isMessage(value)) checkMessage(value, `${field}.`, details);
+    const kind = KIND_BY_NAME.get(name);
+    if (kind !== undefined) checkKind(place, name, value, kind, details);
+    else if (isMessage(value)) checkMessage(value, `${place}${name}.`, details);
   }
 }
 
 /** @throws BatonError invalid_argument: it is no text, or has a lone surrogate */
 export function checkText(field: string, value: unknown, details: Details = {}): void {
-  checkKind(field, value, "text", details);
+  checkKind("", field, value, "text", details);
 }
 
 const KINDS = ["int32", "int64", "text", "texts", "instant"] as const;
@@ -66,26 +65,32 @@ const KIND_BY_NAME: ReadonlyMap<string, Kind> = new Map(
   KINDS.flatMap((kind) => NAMES[kind].map((name) => [name, kind] as const)),
 );
 
-function checkKind(field: string, value: unknown, kind: Kind, details: Details): void {
+function checkKind(
+  place: string,
+  name: string,
+  value: unknown,
+  kind: Kind,
+  details: Details,
+): void {
   if (!CHECKS[kind](value)) {
+    const field = `${place}${name}`;
     throw new BatonError(
       "invalid_argument",
       `${field} must be ${EXPECTED[kind]}, got ${shown(value)}`,
       { ...details, field },
     );
   }
-  if (typeof value === "string") checkWellFormed(field, value, details);
-  else if (Array.isArray(value)) {
+  if (typeof value === "string") {
+    if (!value.isWellFormed()) throw loneSurrogate(`${place}${name}`, value, details);
+  } else if (Array.isArray(value)) {
     const texts: readonly string[] = value;
-    for (const [index, text] of texts.entries()) {
-      checkWellFormed(`${field}[${index}]`, text, details);
-    }
+    const at = texts.findIndex((text) => !text.isWellFormed());
+    if (at !== -1) throw loneSurrogate(`${place}${name}[${at}]`, texts[at] ?? "", details);
   }
 }
 
-function checkWellFormed(field: string, text: string, details: Details): void {
-  if (text.isWellFormed()) return;
-  throw new BatonError(
+function loneSurrogate(field: string, text: string, details: Details): BatonError {
+  return new BatonError(
     "invalid_argument",
     `${field} has a lone surrogate at index ${text.search(/\p{Surrogate}/u)}, half of a character, ` +
       `which UTF-8 cannot carry; got ${shown(text)}`,

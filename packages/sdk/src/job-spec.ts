@@ -37,6 +37,8 @@ export async function toJobSpec(
   const options = request.options ?? {};
   checkEnqueueOptions(options);
   const name = taskName(request.task);
+  checkText("task", name, details);
+  checkMessage(options, "", details);
   const input = encodeInput(name, request.input, options.inputContentType, details);
   if (isTask(request.task) && stepsOf(request.task).hasSchema) {
     // The validator sees what the worker will see: a Date, for instance, arrives as a string.
@@ -67,7 +69,6 @@ export async function toJobSpec(
     uniqueKey: options.uniqueKey ?? "",
     onConflict: options.onConflict ?? "",
   };
-  checkMessage(spec, "", details);
   checkJobBytes(spec, details);
   return spec;
 }
