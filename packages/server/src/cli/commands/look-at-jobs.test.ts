@@ -51,6 +51,15 @@ describe("commands that look at jobs", () => {
       assert.match(stdout, /\n +2 {2}succeeded +test-worker /);
     });
 
+    it("shows the job that was submitted last when it is given none", async () => {
+      await client.enqueue("echo", "earlier");
+      const latest = await client.enqueue("echo", "latest");
+
+      const { exitCode, stdout } = await baton("status", "--json");
+
+      assert.deepEqual([exitCode, JSON.parse(stdout).id], [0, latest.id]);
+    });
+
     it("prints the shape of the REST API as JSON", async () => {
       const job = await client.enqueue("echo", { a: 1 });
       await job.result();
