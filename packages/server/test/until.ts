@@ -1,6 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** Waits, turn by turn of the event loop, for something that is under way. The test's own time bounds it. */
+/** Far above what any wait of a test takes on a busy machine. */
+const WAIT_MS_MAX = 60_000;
+
+/** Waits, turn by turn of the event loop, for something that is under way. Throws when it never comes. */
 export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await nextTurn();
+  const startMs = performance.now();
+  while (!isSo()) {
+    if (performance.now() - startMs > WAIT_MS_MAX)
+      throw new Error(`not so after ${WAIT_MS_MAX} ms: ${isSo.toString()}`);
+    await nextTurn();
+  }
 }

@@ -26,6 +26,9 @@ import { taskDefinitionFromMessage } from "./task-message.ts";
 
 /** PostgreSQL's integer. */
 const INTEGER_MAX = 2 ** 31 - 1;
+/** Instants that PostgreSQL and RFC 3339 can write. */
+const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
+const LATEST_MS = Date.parse("9999-12-31T23:59:59.999Z");
 
 /** @throws AppError invalid_argument and those of task definitions */
 export function helloFromMessage(hello: Hello): WorkerHello {
@@ -101,7 +104,7 @@ export function progressFromMessage(
 export function logLineFromMessage(message: LogEntry): NewLogLine {
   return {
     ...refOf(message),
-    at: message.at ?? new Date(),
+    at: isStorable(message.at) ? message.at : new Date(),
     level: LOG_LEVELS.find((level) => level === message.level) ?? "info",
     message: storable(message.message, LOG_MESSAGE_BYTES_MAX),
     fields: message.fields.length === 0 ? undefined : fieldsFromBytes(message.fields),
@@ -144,6 +147,11 @@ function errorOf(error: {
 function storable(text: string, charactersMax: number): string {
   const plain = text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
   return cutText(plain, charactersMax);
+}
+
+/** Whether PostgreSQL can keep an instant; what a wrong clock says is kept as it is. */
+function isStorable(at: Date | undefined): at is Date {
+  return at !== undefined && at.getTime() >= EARLIEST_MS && at.getTime() <= LATEST_MS;
 }
 
 function clamp(value: number, most: number): number {
