@@ -17,7 +17,7 @@ import { status as Rpc } from "@grpc/grpc-js";
 import { present } from "../../../test/a-job.ts";
 import { anEngine } from "../../../test/an-engine.ts";
 import { aDatabase } from "../../../test/database.ts";
-import { startGrpc, type GrpcBench, type LogEntry as Logged } from "../../../test/grpc.ts";
+import { startGrpc, type GrpcBench } from "../../../test/grpc.ts";
 import { suiteCleanup } from "../../../test/suite.ts";
 import { until } from "../../../test/until.ts";
 import { newJobId } from "../../domain/job-id.ts";
