@@ -21,7 +21,7 @@ describe("requireFreePorts", () => {
 
       await assert.rejects(requireFreePorts(config), {
         code: "address_in_use",
-        message: `${what} cannot listen on 127.0.0.1:${port}: another program does. Stop it, or set ${setting}.`,
+        message: `${what} cannot listen on 127.0.0.1:${port}: another program does, perhaps another Baton. Stop it, or set ${setting}.`,
       });
     });
   }

@@ -22,7 +22,7 @@ export function asAddressInUse(
   if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) return error;
   return new AppError(
     "address_in_use",
-    `${what} cannot listen on ${host}:${port}: another program does. Stop it, or set ${setting}.`,
+    `${what} cannot listen on ${host}:${port}: another program does, perhaps another Baton. Stop it, or set ${setting}.`,
     { host, port },
     { cause: error },
   );
