@@ -1,58 +1,45 @@
-/** `npm run bench`: runs the benchmarks and prints figures with their spread. */
+/** `npm run bench`: measures Baton and its peers in turn, and prints tables. */
 import { writeFile } from "node:fs/promises";
-import { cpus, totalmem } from "node:os";
-import { parseArgs } from "node:util";
+import { resolve } from "node:path";
 
-import { runNoop, type NoopRound } from "./noop.ts";
+import { parseArguments } from "./arguments.ts";
+import { barLines } from "./bars.ts";
+import { figureTables } from "./figures.ts";
+import { openHouse } from "./house.ts";
+import { runScenarios } from "./run-scenarios.ts";
+import { SCENARIOS } from "./scenarios/all.ts";
+import { SYSTEMS } from "./systems/all.ts";
+import { redisVersion } from "./systems/redis.ts";
+import { surroundings, surroundingsText } from "./versions.ts";
 
-const { values } = parseArgs({
-  options: {
-    jobs: { type: "string", default: "100000" },
-    rounds: { type: "string", default: "5" },
-    quick: { type: "boolean", default: false },
-    json: { type: "string" },
-  },
-});
+const settings = parseArguments(process.argv.slice(2));
 
-const jobs = values.quick ? 20_000 : positive("jobs", values.jobs);
-const rounds = values.quick ? 2 : positive("rounds", values.rounds);
-const machine = {
-  cpus: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  node: process.version,
-  durability: "fsync on, synchronous_commit on",
-};
-console.log(
-  `${machine.cpus}, ${machine.memoryGiB} GiB, Node ${machine.node}, ${machine.durability}`,
-);
-console.log(
-  `${jobs} no-op jobs a round, ${rounds} rounds; load, server, worker and PostgreSQL share the machine`,
-);
+if (settings.isList) {
+  for (const { name, summary, quickSystems } of SCENARIOS) {
+    console.log(`${name.padEnd(18)}${summary}${quickSystems === undefined ? "" : " (quick too)"}`);
+  }
+} else {
+  await bench();
+}
 
-const results = await runNoop({ jobs, rounds }, (round) => console.log(line(round)));
-console.log("");
-for (const scenario of ["end_to_end", "burn_down"] as const) {
-  const figures = results
-    .filter((round) => round.scenario === scenario)
-    .map((round) => round.jobsPerSecond)
-    .sort((a, b) => a - b);
-  const median = figures[figures.length >> 1] ?? 0;
-  console.log(
-    `${scenario}: median ${median} jobs/s (${figures[0] ?? 0} to ${figures.at(-1) ?? 0})`,
+async function bench(): Promise<void> {
+  const say = (line: string): void => console.error(line);
+  await using house = await openHouse();
+  const redis = await redisVersion(say);
+  if (redis === undefined) say("SKIPPED: BullMQ on Redis, because there is no redis-server.");
+  const systems = SYSTEMS.filter(
+    (system) => redis !== undefined || !system.name.startsWith("bullmq-redis"),
   );
-}
-if (values.json !== undefined) {
-  await writeFile(values.json, `${JSON.stringify({ machine, jobs, rounds: results }, null, 2)}\n`);
-}
+  const about = await surroundings(house, systems, redis);
+  say(surroundingsText(about));
 
-function line({ scenario, jobsPerSecond, cpuUsPerJob }: NoopRound): string {
-  const { server, worker, postgres } = cpuUsPerJob;
-  return `${scenario.padEnd(10)} ${jobsPerSecond} jobs/s; CPU µs/job: server ${server}, worker ${worker}, PostgreSQL ${postgres}`;
-}
+  const samples = await runScenarios({ house, systems, settings, say });
 
-function positive(name: string, text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number > 0) return number;
-  console.error(`--${name} must be a whole number above 0; received ${JSON.stringify(text)}`);
-  process.exit(2);
+  console.log(`\n${figureTables(samples)}\n`);
+  for (const line of barLines(samples)) console.log(line);
+  console.log(`\n${surroundingsText(about)}`);
+  if (settings.jsonFile !== undefined) {
+    const file = resolve(process.env["INIT_CWD"] ?? ".", settings.jsonFile);
+    await writeFile(file, `${JSON.stringify({ about, settings, samples }, null, 2)}\n`);
+  }
 }

@@ -1,36 +1,57 @@
+/** CPU time and memory of processes, from Linux's /proc. Elsewhere everything is 0. */
 import { readdir, readFile } from "node:fs/promises";
+
+import type { Stage } from "./parties.ts";
 
 /** Clock ticks a second of Linux on all common machines. */
 const TICKS_PER_SECOND = 100;
+const PAGE_BYTES = 4_096;
 
-/**
- * CPU time that a process and its children by name have used so far, in seconds. Linux only; elsewhere 0.
- *
- * @param pid the process itself
- */
-export async function cpuSeconds(pid: number): Promise<number> {
-  return ticksOf(await readStat(pid)) / TICKS_PER_SECOND;
+/** CPU seconds by what used them. A system without a server of its own has no `server`. */
+export type CpuSeconds = Readonly<Record<string, number>>;
+
+type Watched = Pick<Stage, "site"> & Partial<Pick<Stage, "load" | "crew">>;
+
+/** CPU time that the processes of a stage have used so far. */
+export async function cpuUsed({ site, load, crew }: Watched): Promise<CpuSeconds> {
+  return {
+    ...(load && { load: await cpuSeconds(load.pid) }),
+    ...(site.pids.server !== undefined && { server: await cpuSeconds(site.pids.server) }),
+    ...(crew && { worker: await cpuSeconds(crew.program.pid) }),
+    database: await familyCpuSeconds(site.pids.database),
+  };
 }
 
-/** CPU time of all PostgreSQL processes that a server has started, those that ended included, in seconds. */
-export async function postgresCpuSeconds(serverPid: number): Promise<number> {
-  const stats = await Promise.all(
-    (await readdir("/proc"))
-      .filter((name) => /^\d+$/.test(name))
-      .map((name) => readStat(Number(name))),
+/** CPU time that they have used since then. */
+export async function cpuSince(watched: Watched, before: CpuSeconds): Promise<CpuSeconds> {
+  const now = await cpuUsed(watched);
+  return Object.fromEntries(
+    Object.entries(now).map(([name, seconds]) => [name, seconds - (before[name] ?? 0)]),
   );
-  const postmaster = stats.find(
-    (stat) => stat?.parentPid === serverPid && stat.name === "postgres",
-  );
-  if (postmaster === undefined) return 0;
-  const backends = stats.filter((stat) => stat?.parentPid === postmaster.pid);
-  const ticks = [postmaster, ...backends].reduce((sum, stat) => sum + ticksOf(stat), 0);
-  return (ticks + postmaster.childTicks) / TICKS_PER_SECOND;
+}
+
+/** CPU time of one process, in seconds. */
+export async function cpuSeconds(pid: number): Promise<number> {
+  return ((await readStat(pid))?.ticks ?? 0) / TICKS_PER_SECOND;
+}
+
+/** Resident memory of one process, in MiB. */
+export async function memoryMib(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/statm`, "utf8").catch(() => "");
+  return (Number(text.split(" ")[1] ?? 0) * PAGE_BYTES) / 2 ** 20;
+}
+
+/** CPU time of a process and its children, those that ended included: PostgreSQL's sessions come and go. */
+async function familyCpuSeconds(pid: number): Promise<number> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(pids.map((name) => readStat(Number(name))));
+  const family = stats.filter((stat) => stat?.pid === pid || stat?.parentPid === pid);
+  const ended = family.find((stat) => stat?.pid === pid)?.childTicks ?? 0;
+  return family.reduce((sum, stat) => sum + (stat?.ticks ?? 0), ended) / TICKS_PER_SECOND;
 }
 
 interface Stat {
   readonly pid: number;
-  readonly name: string;
   readonly parentPid: number;
   readonly ticks: number;
   readonly childTicks: number;
@@ -39,14 +60,10 @@ interface Stat {
 /** @see proc_pid_stat(5) */
 async function readStat(pid: number): Promise<Stat | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  const match = text === undefined ? null : /^\d+ \((.*)\) (.*)$/s.exec(text.trim());
-  const [, name, rest] = match ?? [];
-  if (name === undefined || rest === undefined) return undefined;
+  // "pid (name) state …": the name may contain spaces and brackets.
+  const rest = /^\d+ \(.*\) (.*)$/s.exec(text?.trim() ?? "")?.[1];
+  if (rest === undefined) return undefined;
   const fields = rest.split(" ").map(Number);
   const at = (field: number): number => fields[field - 3] ?? 0;
-  return { pid, name, parentPid: at(4), ticks: at(14) + at(15), childTicks: at(16) + at(17) };
-}
-
-function ticksOf(stat: Stat | undefined): number {
-  return stat?.ticks ?? 0;
+  return { pid, parentPid: at(4), ticks: at(14) + at(15), childTicks: at(16) + at(17) };
 }

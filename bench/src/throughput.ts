@@ -1,0 +1,93 @@
+/** Jobs from the first submission, or from the start of the worker, until the last outcome is durable. */
+import { cpuSince, cpuUsed } from "./cpu.ts";
+import type { Stage } from "./parties.ts";
+import type { Turn } from "./scenario.ts";
+
+export interface JobsOfARun {
+  readonly jobs: number;
+  /** Size of the input. @default an empty object */
+  readonly bytes?: number;
+  /** Jobs a call and calls at once. @default what the system is best with */
+  readonly bulk?: { readonly jobsPerCall: number; readonly callsAtOnce: number };
+  /** Spread over so many lanes of queues and tasks. @default one */
+  readonly lanes?: { readonly queues: number; readonly tasks: number };
+  /** Attempts of each job that fail before one succeeds. @default 0 */
+  readonly failures?: number;
+}
+
+/** Jobs that a turn's system is measured with. */
+export function jobsOf({ options, system }: Turn): number {
+  return Math.ceil(options.jobs * system.jobsShare);
+}
+
+/** Submits and runs jobs together, after a warm-up. @returns jobs a second */
+export async function endToEnd(turn: Turn, stage: Stage, run: JobsOfARun): Promise<number> {
+  await startCrew(stage, run);
+  await warmUp(turn, stage, run);
+  return timed(turn, stage, run.jobs, () => submitAndFinish(turn, stage, run));
+}
+
+/** Lets a worker loose on jobs that are all queued. Its connecting counts. @returns jobs a second */
+export async function burnDown(turn: Turn, stage: Stage, run: JobsOfARun): Promise<number> {
+  await startCrew(stage, run);
+  await warmUp(turn, stage, run);
+  await stage.crew.program.ask("halt");
+  await submit(turn, stage, run);
+  // What the submissions left to be written is not part of this.
+  await turn.house.checkpoint();
+  const before = stage.crew.ranCount;
+  return timed(turn, stage, run.jobs, async () => {
+    await startCrew(stage, run);
+    await stage.crew.finished(before + run.jobs);
+  });
+}
+
+/** Submits jobs, many a call. @returns seconds */
+export async function submit(turn: Turn, stage: Stage, run: JobsOfARun): Promise<number> {
+  const { jobsPerCall, callsAtOnce } = run.bulk ?? turn.system.bulk;
+  const lanes = run.lanes === undefined ? 0 : run.lanes.queues * run.lanes.tasks;
+  const { jobs, bytes = 0 } = run;
+  const lists = await stage.load.ask("bulk", { jobs, jobsPerCall, callsAtOnce, bytes, lanes });
+  return lists.get("seconds")?.[0] ?? Number.NaN;
+}
+
+/** Has the worker begin to take jobs. */
+export async function startCrew(
+  stage: Stage,
+  { lanes, failures = 0 }: Omit<JobsOfARun, "jobs"> = {},
+): Promise<void> {
+  const { queues, tasks } = lanes ?? { queues: 1, tasks: 1 };
+  await stage.crew.program.ask("start", { queues, tasks, failures });
+}
+
+/**
+ * Runs a fifth of the jobs without a clock: a queue runs for weeks, and the seconds in which a new process compiles its
+ * code and a new database fills its caches are not its speed.
+ */
+async function warmUp(turn: Turn, stage: Stage, run: JobsOfARun): Promise<void> {
+  await submitAndFinish(turn, stage, { ...run, jobs: Math.ceil(run.jobs / 5) });
+  await turn.house.checkpoint();
+}
+
+async function submitAndFinish(turn: Turn, stage: Stage, run: JobsOfARun): Promise<void> {
+  const before = stage.crew.ranCount;
+  await Promise.all([submit(turn, stage, run), stage.crew.finished(before + run.jobs)]);
+}
+
+async function timed(
+  turn: Turn,
+  stage: Stage,
+  jobs: number,
+  work: () => Promise<void>,
+): Promise<number> {
+  const before = await cpuUsed(stage);
+  const startMs = performance.now();
+  await work();
+  const seconds = (performance.now() - startMs) / 1_000;
+  const cpu = await cpuSince(stage, before);
+  const perJob = Object.entries(cpu).map(
+    ([name, used]) => `${name} ${Math.round((used * 1e6) / jobs)}`,
+  );
+  turn.say(`${Math.round(jobs / seconds)} jobs/s; CPU µs a job: ${perJob.join(", ")}`);
+  return jobs / seconds;
+}
