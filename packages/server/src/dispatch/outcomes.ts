@@ -6,11 +6,11 @@ import { decideOutcome, type EndedAttempt, type ReportedOutcome } from "../domai
 import type { RetryPolicy } from "../domain/retry.ts";
 import { endedAttempt, rescheduleAttempts } from "../operations/end-attempts.ts";
 import { isDataError, type Database } from "../store/db.ts";
+import type { AttemptKey } from "../store/fence.ts";
 import {
   attemptRecorded,
   jobFinish,
   jobSucceed,
-  type AttemptKey,
   type FinishedAttempt,
   type RecordedAttempt,
   type RescheduledAttempt,

@@ -2,7 +2,7 @@
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { JobState } from "../domain/job.ts";
 import type { Db } from "./db.ts";
-import { sql } from "./sql.ts";
+import { arrayOf, sql } from "./sql.ts";
 
 /** A checked job on its way into the table. */
 export interface NewJob {
@@ -60,11 +60,11 @@ export function jobInsert(
                                 baton.clock() + (new.extra->>'delayMs')::bigint * interval '1 ms')
              end as run_at
         from unnest(
-               ${jobs.map((job) => job.id)}::uuid[],
-               ${jobs.map((job) => job.laneId)}::integer[],
-               ${jobs.map((job) => job.priority)}::smallint[],
-               ${jobs.map((job) => job.maxAttempts)}::integer[],
-               ${jobs.map((job) => job.workerId ?? null)}::bigint[],
+               ${arrayOf(jobs.map((job) => job.id))}::uuid[],
+               ${arrayOf(jobs.map((job) => job.laneId))}::integer[],
+               ${arrayOf(jobs.map((job) => job.priority))}::smallint[],
+               ${arrayOf(jobs.map((job) => job.maxAttempts))}::integer[],
+               ${arrayOf(jobs.map((job) => job.workerId ?? null))}::bigint[],
                ${jobs.map((job) => job.input)}::text[],
                ${jobs.map((job) => (job.extra === undefined ? null : JSON.stringify(job.extra)))}::jsonb[]
              ) with ordinality as new(id, lane_id, priority, max_attempts, worker_id, input, extra, n)

@@ -1,7 +1,8 @@
 /** Statements that end attempts. Each is fenced by (job id, attempt): what matches no running row changes nothing. */
 import type { FinalState, JobError, Outcome } from "../domain/job.ts";
 import type { Db } from "./db.ts";
-import { sql, type Statement } from "./sql.ts";
+import { runsUnder, type AttemptKey } from "./fence.ts";
+import { arrayOf, sql, type Statement } from "./sql.ts";
 
 export interface SucceededAttempt {
   readonly jobId: string;
@@ -28,11 +29,6 @@ export interface RescheduledAttempt extends Omit<FinishedAttempt, "state"> {
   readonly delayMs: number;
 }
 
-export interface AttemptKey {
-  readonly id: string;
-  readonly attempt: number;
-}
-
 const tellFinished = sql`
       insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
       select baton.event_sequence(state), state, array_agg(id), array_agg(lane_id), array_agg(attempt)
@@ -57,16 +53,16 @@ export function jobSucceed(
     sql`
     with ended as (
       select * from unnest(
-        ${attempts.map((attempt) => attempt.jobId)}::uuid[],
-        ${attempts.map((attempt) => attempt.attempt)}::integer[],
+        ${arrayOf(attempts.map((attempt) => attempt.jobId))}::uuid[],
+        ${arrayOf(attempts.map((attempt) => attempt.attempt))}::integer[],
         ${attempts.map((attempt) => attempt.result ?? null)}::text[],
-        ${attempts.map((attempt) => attempt.durationMs)}::integer[]
+        ${arrayOf(attempts.map((attempt) => attempt.durationMs))}::integer[]
       ) as ended(id, attempt, result, duration_ms)
     ),
     gone as (
       delete from baton.job
        using ended
-       where job.id = ended.id and job.attempt = ended.attempt and job.state = 'running'
+       where ${runsUnder(sql`ended`)}
       returning job.id, job.created_at, job.leased_at, job.finish_by, job.cancel_requested_at, job.worker_id, job.lane_id,
                 job.attempt, job.max_attempts, job.failure_count, job.lost_count, job.priority, job.input,
                 job.input_content_type, job.unique_key, job.cancel_reason, job.tags, job.options, job.progress, job.error,
@@ -116,7 +112,7 @@ export function jobFinish(
     gone as (
       delete from baton.job
        using ended
-       where job.id = ended.id and job.attempt = ended.attempt and job.state = 'running'
+       where ${runsUnder(sql`ended`)}
       returning job.id, job.created_at, job.leased_at, job.finish_by, job.cancel_requested_at, job.worker_id, job.lane_id,
                 job.attempt, job.max_attempts, job.priority, job.input,
                 job.input_content_type, job.unique_key, job.cancel_reason, job.tags, job.options, job.progress,
@@ -175,8 +171,8 @@ export function jobReschedule(
     held as (
       select job.id, job.attempt, job.worker_id, job.leased_at, job.lane_id, job.cancel_requested_at
         from baton.job
-        join ended on job.id = ended.id and job.attempt = ended.attempt
-       where job.state = 'running'
+        cross join ended
+       where ${runsUnder(sql`ended`)}
        order by job.id
          for update of job
     ),

@@ -11,8 +11,8 @@
  */
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { Db } from "./db.ts";
-import type { AttemptKey } from "./job-finish.ts";
-import { sql } from "./sql.ts";
+import { runsUnder, type AttemptKey } from "./fence.ts";
+import { arrayOf, sql, type Statement } from "./sql.ts";
 
 /** A running job without its input, which can be large and is read where it is needed. */
 export interface HeldJob {
@@ -42,9 +42,9 @@ export interface LeasedJob extends HeldJob {
 const heldColumns = sql`
     job.id, job.attempt, job.worker_id, job.lane_id, job.input_content_type, job.priority, job.max_attempts,
     job.failure_count, job.lost_count, job.created_at, job.tags, job.options,
-    (extract(epoch from job.finish_by - baton.clock()) * 1000)::float8 as deadline_in_ms,
+    date_part('epoch', job.finish_by - baton.clock()) * 1000 as deadline_in_ms,
     job.cancel_requested_at is not null as is_cancel_requested,
-    (extract(epoch from baton.clock() - job.leased_at) * 1000)::float8 as leased_ago_ms`;
+    date_part('epoch', baton.clock() - job.leased_at) * 1000 as leased_ago_ms`;
 
 /** A lane to lease from. */
 export interface LaneShare {
@@ -114,7 +114,7 @@ export function jobLease(
     sql`
     with slot as (
       select slot.worker_id, slot.n
-        from unnest(${workerIds}::bigint[]) with ordinality as slot(worker_id, n)
+        from unnest(${arrayOf(workerIds)}::bigint[]) with ordinality as slot(worker_id, n)
     ),
     open_lane as (
       select lane.id, share.most
@@ -128,10 +128,10 @@ export function jobLease(
     ),
     -- Materialized: as an inlined subquery it could run again for each joined row, and lock more than its limit.
     candidate as materialized (
-      select ready.id, ready.priority, ready.queue_position, ready.input_bytes
+      select ready.place, ready.priority, ready.queue_position, ready.input_bytes
         from open_lane
        cross join lateral (
-               select job.id, job.priority, job.queue_position, octet_length(job.input) as input_bytes
+               select job.ctid as place, job.priority, job.queue_position, octet_length(job.input) as input_bytes
                  from baton.job
                 where job.lane_id = open_lane.id
                   and job.state = 'queued'
@@ -143,10 +143,10 @@ export function jobLease(
        limit ${workerIds.length}
     ),
     numbered as (
-      select id, row_number() over place as n, sum(input_bytes) over place - input_bytes as bytes_before,
+      select place, row_number() over line as n, sum(input_bytes) over line - input_bytes as bytes_before,
              count(*) over () as candidate_count
         from candidate
-      window place as (order by priority desc, queue_position rows unbounded preceding)
+      window line as (order by priority desc, queue_position rows unbounded preceding)
     ),
     leased as (
       update baton.job
@@ -154,7 +154,8 @@ export function jobLease(
              start_by = null
         from numbered
         join slot using (n)
-       where job.id = numbered.id
+       -- By the row's own place: it is locked, so it stays there.
+       where job.ctid = numbered.place
          and numbered.bytes_before < ${inputBytesMax}
       returning ${heldColumns}, job.input, numbered.n, numbered.candidate_count
     ),
@@ -187,13 +188,11 @@ export function jobInputs(
   attempts: readonly AttemptKey[],
 ): Promise<readonly (AttemptKey & { readonly input: string })[]> {
   return db.query(sql`
+    with wanted as (${keys(attempts)})
     select job.id, job.attempt, job.input
-      from unnest(
-             ${attempts.map((attempt) => attempt.id)}::uuid[],
-             ${attempts.map((attempt) => attempt.attempt)}::integer[]
-           ) as wanted(id, attempt)
-      join baton.job on job.id = wanted.id and job.attempt = wanted.attempt
-     where job.state = 'running'`);
+      from wanted
+     cross join baton.job
+     where ${runsUnder(sql`wanted`)}`);
 }
 
 /** How many jobs each of these workers holds for longer than `heldMs`; no row for those that hold none. */
@@ -217,13 +216,19 @@ export function jobHeldCounts(
 /** Of these fences, the jobs that run. */
 export function jobRunning(db: Db, fences: readonly AttemptKey[]): Promise<readonly HeldJob[]> {
   return db.query<HeldJob>(sql`
+    with told as (${keys(fences)})
     select ${heldColumns}
-      from unnest(
-             ${fences.map((fence) => fence.id)}::uuid[],
-             ${fences.map((fence) => fence.attempt)}::integer[]
-           ) as fence(id, attempt)
-      join baton.job on job.id = fence.id and job.attempt = fence.attempt
-     where job.state = 'running'`);
+      from told
+     cross join baton.job
+     where ${runsUnder(sql`told`)}`);
+}
+
+function keys(fences: readonly AttemptKey[]): Statement {
+  return sql`
+      select * from unnest(
+        ${fences.map((fence) => fence.id)}::uuid[],
+        ${fences.map((fence) => fence.attempt)}::integer[]
+      ) as fence(id, attempt)`;
 }
 
 /** Of these workers, the running attempts that should stop: for cancels whose notice was lost. */
@@ -271,14 +276,17 @@ export interface ProgressReport {
 /** Keeps the latest progress of running attempts. @param reports distinct jobs */
 export async function jobProgress(db: Db, reports: readonly ProgressReport[]): Promise<void> {
   await db.query(sql`
+    with report as (
+      select * from unnest(
+        ${reports.map((report) => report.jobId)}::uuid[],
+        ${reports.map((report) => report.attempt)}::integer[],
+        ${reports.map((report) => report.value)}::json[]
+      ) as report(id, attempt, value)
+    )
     update baton.job
        set progress = report.value
-      from unnest(
-             ${reports.map((report) => report.jobId)}::uuid[],
-             ${reports.map((report) => report.attempt)}::integer[],
-             ${reports.map((report) => report.value)}::json[]
-           ) as report(id, attempt, value)
-     where job.id = report.id and job.attempt = report.attempt and job.state = 'running'`);
+      from report
+     where ${runsUnder(sql`report`)}`);
 }
 
 export interface NewLogLine extends Readonly<Record<"jobId" | "level" | "message", string>> {
