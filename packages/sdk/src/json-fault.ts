@@ -4,7 +4,7 @@ import { messageOf } from "./worker/job-error.ts";
 export function jsonFault(thrown: unknown): string {
   const message = messageOf(thrown);
   // It calls itself for each level, and the engine says no more than that its stack is full.
-  return thrown instanceof RangeError && message.includes("call stack")
+  return message.includes("call stack size")
     ? "it is nested too deep; servers take 200 levels of arrays and objects"
     : message;
 }

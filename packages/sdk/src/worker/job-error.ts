@@ -1,5 +1,3 @@
-import { inspect } from "node:util";
-
 import { BatonError } from "../errors.ts";
 import type { JobError } from "../gen/baton/v1/job.ts";
 import {
@@ -7,6 +5,7 @@ import {
   ERROR_MESSAGE_CHARACTERS_MAX,
   ERROR_STACK_CHARACTERS_MAX,
 } from "../limits.ts";
+import { inspected } from "../shown.ts";
 import { truncateCharacters } from "./truncate.ts";
 
 /**
@@ -33,7 +32,7 @@ export function wireError(code: string, message: string, stack = ""): JobError {
 /** The message of anything that can be thrown. */
 export function messageOf(thrown: unknown): string {
   return textOf(() =>
-    thrown instanceof Error ? thrown.message : `thrown: ${inspect(thrown, { depth: 2 })}`,
+    thrown instanceof Error ? thrown.message : `thrown: ${inspected(thrown, { depth: 2 })}`,
   );
 }
 

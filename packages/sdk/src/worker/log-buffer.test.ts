@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { inspect } from "node:util";
 
 import { aLeasedJob, jobId } from "../../test/fake-server.ts";
 import { Attempt } from "./attempt.ts";
@@ -8,6 +9,36 @@ import { LogBuffer } from "./log-buffer.ts";
 const attempt = new Attempt(aLeasedJob());
 
 describe("LogBuffer", () => {
+  it("takes anything as message and fields, even what throws when it is looked at", () => {
+    const buffer = new LogBuffer();
+    const fail = () => {
+      throw new Error("not shown");
+    };
+    const trap = new Proxy({}, { getPrototypeOf: fail, ownKeys: fail });
+    const toJSON = () => {
+      // oxlint-disable-next-line typescript/only-throw-error -- what handlers throw need not be one
+      throw trap;
+    };
+
+    buffer.add(attempt, "info", { [inspect.custom]: fail }, trap);
+    buffer.add(attempt, "info", trap, { value: { toJSON } });
+
+    const entries = buffer.take()?.entries ?? [];
+    assert.deepEqual(
+      entries.map(({ message, fields }) => [message, fields.toString()]),
+      [
+        [
+          "a value that cannot be shown",
+          '{"note":"fields were left out, they are not JSON: not shown"}',
+        ],
+        [
+          "a value that cannot be shown",
+          '{"note":"fields were left out, they are not JSON: an error that cannot be read"}',
+        ],
+      ],
+    );
+  });
+
   it("sends lines in batches of 1,000", () => {
     const buffer = new LogBuffer();
     for (let n = 0; n < 2_100; n += 1) buffer.add(attempt, "info", `line ${n}`, undefined);

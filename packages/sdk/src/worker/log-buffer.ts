@@ -6,8 +6,6 @@
  * costs another one its lines (dynamic queue thresholds, Choudhury and Hahne 1998). What an attempt writes beyond its
  * share is counted, and one line says at its place how many are missing; the attempt is heard again when that is sent.
  */
-import { inspect } from "node:util";
-
 import { jsonFault } from "../json-fault.ts";
 import type { LogBatch, LogEntry } from "../gen/baton/v1/worker.ts";
 import {
@@ -18,6 +16,7 @@ import {
   LOG_LINES_WAITING_MAX,
   LOG_MESSAGE_BYTES_MAX,
 } from "../limits.ts";
+import { inspected } from "../shown.ts";
 import type { LogLevel } from "../views.ts";
 import type { Attempt } from "./attempt.ts";
 import { truncateBytes } from "./truncate.ts";
@@ -45,7 +44,7 @@ export class LogBuffer {
       share.gap.count += 1;
     } else if (this.#hasRoom(share)) {
       const text = truncateBytes(
-        typeof message === "string" ? message : inspect(message),
+        typeof message === "string" ? message : inspected(message),
         LOG_MESSAGE_BYTES_MAX,
       );
       this.#push({ share, at, level, message: text, fields: encodeFields(fields) });

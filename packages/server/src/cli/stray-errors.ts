@@ -19,18 +19,16 @@ import type { Logger } from "pino";
 export function watchStrayErrors(logger: Logger, onException: () => void): () => void {
   let exceptionCount = 0;
   const onRejection = (reason: unknown) => {
-    logger.error(
-      { err: asError(reason) },
-      "a promise was rejected and nobody handled it; probably a handler did not await it. The worker goes on",
-    );
+    const message =
+      "a promise was rejected and nobody handled it; probably a handler did not await it. The worker goes on";
+    readably(reason, (err) => logger.error({ err }, message));
   };
   const onUncaught = (thrown: unknown) => {
     exceptionCount += 1;
-    logger.fatal(
-      { err: asError(thrown) },
+    const message =
       "an exception was thrown where nobody could catch it, probably in a callback or a timer of a handler. " +
-        "The state of this process is unknown, so the worker ends",
-    );
+      "The state of this process is unknown, so the worker ends";
+    readably(thrown, (err) => logger.fatal({ err }, message));
     if (exceptionCount === 1) onException();
   };
   process.on("unhandledRejection", onRejection);
@@ -41,7 +39,15 @@ export function watchStrayErrors(logger: Logger, onException: () => void): () =>
   };
 }
 
-/** Anything can be thrown, undefined too; the log must show it. */
+/** Anything can be thrown, undefined too, and getters of it may throw in turn: the line is written all the same. */
+function readably(thrown: unknown, write: (error: Error) => void): void {
+  try {
+    write(asError(thrown));
+  } catch {
+    write(new Error("thrown: an error that cannot be read"));
+  }
+}
+
 function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(`thrown: ${inspect(thrown, { depth: 2 })}`);
 }
