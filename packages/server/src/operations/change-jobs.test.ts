@@ -148,6 +148,22 @@ describe("changing jobs", () => {
     assert.equal((await jobGet(db, dead))?.state, "dead");
   });
 
+  it("passes over by filter a job whose unique key is taken between the look and the insert", async () => {
+    const lane = await aLane(db, "raced");
+    const [raced, other] = [await aDeadJob(lane, "1:raced"), await aDeadJob(lane)];
+    const racing = afterFirstLook(db, () =>
+      aQueuedJob(db, lane, { extra: { uniqueKey: "1:raced" } }),
+    );
+
+    const result = await redriveJobs(racing, { queue: "raced" }, undefined);
+
+    assert.deepEqual(result, { laneIds: [lane], hasMore: false });
+    assert.deepEqual(
+      [(await jobGet(db, raced))?.state, (await jobGet(db, other))?.state],
+      ["dead", "queued"],
+    );
+  });
+
   it("redrives the oldest of several dead jobs with one unique key", async () => {
     const lane = await aLane(db, "twins");
     const [older, younger] = [await aDeadJob(lane, "1:twin"), await aDeadJob(lane, "1:twin")];
@@ -194,3 +210,21 @@ describe("changing jobs", () => {
     );
   });
 });
+
+/** A database where something happens once, before the second statement of the first transaction. */
+function afterFirstLook(database: Database, happen: () => Promise<unknown>): Database {
+  let statements = 0;
+  return {
+    ...database,
+    transaction: (work) =>
+      database.transaction((tx) =>
+        work({
+          query: async (statement, name) => {
+            statements += 1;
+            if (statements === 2) await happen();
+            return tx.query(statement, name);
+          },
+        }),
+      ),
+  };
+}

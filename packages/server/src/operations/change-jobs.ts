@@ -58,18 +58,8 @@ export function cancelJobs(
 }
 
 /** Puts a dead job back to its queue. @throws AppError job_not_found, job_not_dead, unique_conflict */
-export async function redriveJob(database: Database, jobId: string): Promise<readonly number[]> {
-  try {
-    return await redriveOnce(database, jobId);
-  } catch (error) {
-    // Another job took its unique key between the look and the insert: the next look finds who.
-    if (!isDataError(error)) throw error;
-    return redriveOnce(database, jobId);
-  }
-}
-
-function redriveOnce(database: Database, jobId: string): Promise<readonly number[]> {
-  return database.transaction(async (tx) => {
+export function redriveJob(database: Database, jobId: string): Promise<readonly number[]> {
+  return redriveIn(database, async (tx) => {
     const [finished] = await store.finishedLock(tx, jobId);
     const [live] = finished === undefined ? await store.jobLock(tx, jobId) : [];
     const state = finished?.state ?? live?.state;
@@ -103,7 +93,7 @@ export function redriveJobs(
 ): Promise<{ readonly laneIds: readonly number[]; readonly hasMore: boolean }> {
   const most = checkLimit(limit);
   statesWithin(filter, ["dead"], "redrive");
-  return database.transaction(async (tx) => {
+  return redriveIn(database, async (tx) => {
     const locked = await store.deadLockMany(tx, filter, most + 1);
     const moved = await store.jobRedrive(
       tx,
@@ -128,6 +118,20 @@ async function cancelLocked(
     stops: stops.map((row) => ({ jobId: row.id, attempt: row.attempt, workerId: row.worker_id })),
     hasMore,
   };
+}
+
+/** Redrives in a transaction, once more when another job took a unique key between the look and the insert. */
+async function redriveIn<Result>(
+  database: Database,
+  redrive: (tx: Db) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await database.transaction(redrive);
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    // The next look finds who holds it.
+    return database.transaction(redrive);
+  }
 }
 
 async function refuseHeldKey(tx: Db, jobId: string, uniqueKey: string | null): Promise<void> {
