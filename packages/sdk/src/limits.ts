@@ -36,7 +36,7 @@ export const LOG_BYTES_WAITING_MAX = 32 * 1024 * 1024;
 /** Log lines and bytes in one message. */
 export const LOG_BATCH_LINES_MAX = 1_000;
 export const LOG_BATCH_BYTES_MAX = 1024 * 1024;
-/** Outcomes in one message. */
+/** Outcomes in one message, and bytes of their results, messages and stacks. */
 export const OUTCOME_BATCH_MAX = 1_000;
 export const OUTCOME_BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /**

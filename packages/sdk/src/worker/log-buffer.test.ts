@@ -48,6 +48,28 @@ describe("LogBuffer", () => {
     assert.deepEqual(sizes, [1_000, 1_000, 100]);
   });
 
+  it("sends batches of 1 MiB, whatever the characters", () => {
+    const buffer = new LogBuffer();
+    // 3 bytes each in UTF-8.
+    const message = "漢".repeat(5_000);
+    for (let n = 0; n < 100; n += 1) buffer.add(attempt, "info", message, undefined);
+
+    const sizes = takeAll(buffer).map(({ entries }) => entries.length);
+
+    assert.deepEqual(sizes, [69, 31]);
+  });
+
+  it("keeps 16 MiB of one attempt, whatever the characters", () => {
+    const buffer = new LogBuffer();
+    const message = "漢".repeat(5_000);
+    for (let n = 0; n < 3_000; n += 1) buffer.add(attempt, "info", message, undefined);
+
+    const entries = takeAll(buffer).flatMap((batch) => batch.entries);
+
+    const bytes = entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.message), 0);
+    assert.ok(Math.abs(bytes - 16 * 1024 * 1024) < 15_000 + 100, `${bytes} bytes`);
+  });
+
   it("cuts a message over 16 KiB and says so", () => {
     const buffer = new LogBuffer();
 

@@ -47,7 +47,9 @@ export class LogBuffer {
         typeof message === "string" ? message : inspected(message),
         LOG_MESSAGE_BYTES_MAX,
       );
-      this.#push({ share, at, level, message: text, fields: encodeFields(fields) });
+      const encoded = encodeFields(fields);
+      const bytes = Buffer.byteLength(text) + encoded.length;
+      this.#push({ share, at, level, message: text, fields: encoded, bytes });
     } else {
       share.gap = { count: 1 };
       this.#waiting.push({ share, at, gap: share.gap });
@@ -59,7 +61,7 @@ export class LogBuffer {
     let size = 0;
     let bytes = 0;
     for (const waiting of this.#waiting) {
-      bytes += bytesOf(waiting);
+      bytes += "gap" in waiting ? 0 : waiting.bytes;
       if (size === LOG_BATCH_LINES_MAX || (size > 0 && bytes > LOG_BATCH_BYTES_MAX)) break;
       size += 1;
     }
@@ -89,7 +91,7 @@ export class LogBuffer {
   }
 
   #count(line: WaitingLine, sign: 1 | -1): void {
-    const bytes = sign * bytesOf(line);
+    const bytes = sign * line.bytes;
     this.#lines += sign;
     this.#bytes += bytes;
     line.share.lines += sign;
@@ -133,15 +135,13 @@ interface WaitingLine {
   readonly level: LogLevel;
   readonly message: string;
   readonly fields: Buffer;
+  /** Of message and fields. */
+  readonly bytes: number;
 }
 
 type Waiting = WaitingLine | { readonly share: Share; readonly at: Date; readonly gap: Gap };
 
 const EMPTY = Buffer.alloc(0);
-
-function bytesOf(waiting: Waiting): number {
-  return "gap" in waiting ? 0 : waiting.message.length + waiting.fields.length;
-}
 
 function encodeFields(fields: Readonly<Record<string, unknown>> | undefined): Buffer {
   if (fields === undefined || fields === null) return EMPTY;

@@ -88,9 +88,8 @@ function keyOf(ref: { readonly jobId: string; readonly attempt: number }): strin
   return `${ref.jobId}:${ref.attempt}`;
 }
 
-/** Text counts by its characters: near enough for a bound, and free. */
 function bytesOf(outcome: Outcome): number {
   const { result, error } = outcome;
-  const errorBytes = error === undefined ? 0 : error.message.length + error.stack.length;
-  return (result?.length ?? 0) + errorBytes;
+  if (error === undefined) return result?.length ?? 0;
+  return Buffer.byteLength(error.message) + Buffer.byteLength(error.stack);
 }
