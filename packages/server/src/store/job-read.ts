@@ -52,20 +52,16 @@ function withNames(jobs: Statement): Statement {
       left join baton.worker on worker.id = job.worker_id`;
 }
 
-/** One job with its payloads, live or finished. */
+/** One job with its payloads, live or finished. One statement: a job that moves meanwhile stands in one place of it. */
 export async function jobGet(db: Db, jobId: string): Promise<JobView | undefined> {
-  const live = await db.query<JobRow>(
-    withNames(sql`select ${columns(true, true)} from baton.job where job.id = ${jobId}`),
-    "job_get_live",
+  const [row] = await db.query<JobRow>(
+    withNames(sql`
+      select ${columns(true, true)} from baton.job where job.id = ${jobId}
+      union all
+      select ${columns(false, true)} from baton.job_finished as job where job.id = ${jobId}`),
+    "job_get",
   );
-  if (live[0] !== undefined) return toJob(live[0]);
-  const finished = await db.query<JobRow>(
-    withNames(
-      sql`select ${columns(false, true)} from baton.job_finished as job where job.id = ${jobId}`,
-    ),
-    "job_get_finished",
-  );
-  return finished[0] && toJob(finished[0]);
+  return row && toJob(row);
 }
 
 /** What changes while a job is watched. */
