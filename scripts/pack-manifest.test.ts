@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 
 import { publishedManifest } from "./pack-manifest.mjs";
 
@@ -28,6 +30,76 @@ describe("publishedManifest", () => {
 
       assert.equal(publishedManifest(text), lines.join("\n"));
     });
+
+    it(`finds the licence in the folder of @baton/${name}, where npm looks for it`, () => {
+      const licence = readFileSync(join(ROOT, "packages", name, "LICENSE"), "utf8");
+
+      assert.equal(licence, readFileSync(join(ROOT, "LICENSE"), "utf8"));
+    });
+  }
+
+  it("takes nothing out but the condition in exports", () => {
+    const manifest = {
+      source: "src/index.ts",
+      config: { source: 1 },
+      exports: { ".": [{ source: "./src/a.ts" }] },
+    };
+
+    const published: unknown = JSON.parse(publishedManifest(JSON.stringify(manifest)));
+
+    assert.deepEqual(published, { ...manifest, exports: { ".": [{}] } });
+  });
+});
+
+describe("pack-manifest", () => {
+  const original = `${JSON.stringify({ name: "p", exports: { source: "./a.ts" } }, null, 2)}\n`;
+
+  it("puts the manifest back as it was", (t) => {
+    const { run, manifest, kept } = aPackage(t);
+
+    run("--strip");
+    const packed = readFileSync(manifest, "utf8");
+    run("--restore");
+
+    assert.equal(packed, publishedManifest(original));
+    assert.equal(readFileSync(manifest, "utf8"), original);
+    assert.equal(existsSync(kept), false);
+  });
+
+  it("goes on where a pack failed midway", (t) => {
+    const { run, manifest } = aPackage(t);
+
+    run("--strip");
+    run("--strip");
+    run("--restore");
+
+    assert.equal(readFileSync(manifest, "utf8"), original);
+  });
+
+  for (const step of ["--strip", "--restore"]) {
+    it(`refuses ${step} when the manifest was edited after a pack that failed midway`, (t) => {
+      const { run, manifest, kept } = aPackage(t);
+      run("--strip");
+      writeFileSync(manifest, '{ "name": "edited" }');
+
+      const { status, stderr } = run(step);
+
+      assert.equal(status, 1);
+      assert.match(stderr, /package\.json was edited after a pack/);
+      assert.equal(readFileSync(manifest, "utf8"), '{ "name": "edited" }');
+      assert.equal(readFileSync(kept, "utf8"), original);
+    });
+  }
+
+  function aPackage(t: TestContext) {
+    const folder = mkdtempSync(join(tmpdir(), "baton-pack-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const manifest = join(folder, "package.json");
+    writeFileSync(manifest, original);
+    const script = join(import.meta.dirname, "pack-manifest.mjs");
+    const run = (step: string) =>
+      spawnSync(process.execPath, [script, step], { cwd: folder, encoding: "utf8" });
+    return { run, manifest, kept: join(folder, "package.json.kept") };
   }
 });
 
