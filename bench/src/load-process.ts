@@ -1,5 +1,5 @@
 /**
- * A load generator: `load-process.ts <system> <target>`. Commands:
+ * A load generator: `load-process.ts <system or door> <target>`. Commands:
  *
  * - bulk {jobs, jobsPerCall, callsAtOnce, bytes, lanes}: submits jobs in calls of many.
  * - singles {jobs, concurrency}: submits jobs one by one, so many calls at a time.
@@ -9,12 +9,14 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 
 import { nowUs } from "./clock.ts";
-import { serve, type Lists, type Numbers } from "./messages.ts";
+import { endWithParent, serve, type Lists, type Numbers } from "./messages.ts";
 import { systemOf } from "./systems/all.ts";
+import { openDoor } from "./systems/baton-doors.ts";
 import type { JobInput } from "./systems/system.ts";
 
+endWithParent();
 const [name = "", target = ""] = process.argv.slice(2);
-const client = await systemOf(name).openClient(target);
+const client = openDoor(name, target) ?? (await systemOf(name).openClient(target));
 
 const flood = { isOn: false, ranCount: 0, ended: Promise.resolve() };
 

@@ -8,7 +8,12 @@ export type Lists = ReadonlyMap<string, Float64Array>;
 /** Answers one command. */
 export type Answer = (command: string, numbers: Numbers) => Promise<Lists>;
 
-/** Serves commands that the parent sends, one after another or at once, and ends when the parent is gone. */
+/** Ends this process when its parent is gone. To be called before anything is awaited. */
+export function endWithParent(): void {
+  process.once("disconnect", () => process.exit(1));
+}
+
+/** Serves commands that the parent sends, one after another or at once. */
 export function serve(answer: Answer): void {
   process.on("message", (message: unknown) => {
     if (!isRequest(message)) return;
@@ -18,7 +23,6 @@ export function serve(answer: Answer): void {
       (error: unknown) => process.send?.({ id, error: String(error) }),
     );
   });
-  process.once("disconnect", () => process.exit(1));
 }
 
 interface Request {

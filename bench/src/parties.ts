@@ -21,7 +21,7 @@ export async function openStage({ system, house }: Turn): Promise<Stage> {
   const stack = new AsyncDisposableStack();
   try {
     const site = stack.use(await system.start(house));
-    const load = stack.use(startLoad(system, site));
+    const load = stack.use(startLoad(system.name, site.target));
     const crew = stack.use(new Crew(system, site));
     await Promise.all([load.ready, crew.program.ready]);
     return { site, load, crew, [Symbol.asyncDispose]: () => stack.disposeAsync() };
@@ -31,9 +31,13 @@ export async function openStage({ system, house }: Turn): Promise<Stage> {
   }
 }
 
-/** A load generator in a process of its own. */
-export function startLoad(system: System, site: Site): Program {
-  return new Program(fileOf("load-process.ts"), [system.name, site.target], () => undefined);
+/**
+ * A load generator in a process of its own.
+ *
+ * @param way a system's name, or a door of Baton's
+ */
+export function startLoad(way: string, target: string): Program {
+  return new Program(fileOf("load-process.ts"), [way, target], () => undefined);
 }
 
 /** A worker in a process of its own. It begins when asked to `start`; connecting is part of that. */

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { parseReply, type Lists, type Numbers } from "./messages.ts";
 
 /** A process that ended although it was still needed, or that did not answer in time. */
-export class ProgramError extends Error {}
+class ProgramError extends Error {}
 
 const STOP_MS_MAX = 20_000;
 

@@ -65,7 +65,10 @@ export async function startCrew(
  * code and a new database fills its caches are not its speed.
  */
 async function warmUp(turn: Turn, stage: Stage, run: JobsOfARun): Promise<void> {
-  await submitAndFinish(turn, stage, { ...run, jobs: Math.ceil(run.jobs / 5) });
+  const { queues, tasks } = run.lanes ?? { queues: 0, tasks: 0 };
+  // A lane's first job makes the lane: each gets one.
+  const jobs = Math.max(Math.ceil(run.jobs / 5), queues * tasks);
+  await submitAndFinish(turn, stage, { ...run, jobs });
   await turn.house.checkpoint();
 }
 

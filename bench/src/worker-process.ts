@@ -6,12 +6,13 @@
  * - watch {jobs}: from now on notes when each numbered job starts; `starts` tells it.
  */
 import { nowUs } from "./clock.ts";
-import { serve, type Lists } from "./messages.ts";
+import { endWithParent, serve, type Lists } from "./messages.ts";
 import { systemOf } from "./systems/all.ts";
 import type { JobWorker } from "./systems/system.ts";
 
 const TELL_MS = 20;
 
+endWithParent();
 const [name = "", target = ""] = process.argv.slice(2);
 const system = systemOf(name);
 

@@ -18,11 +18,13 @@ export const BATON_SYSTEM: System = {
 
   async start(house) {
     const database = "bench_baton";
-    const server = await startServer({ DATABASE_URL: await house.createDatabase(database) });
+    const databaseUrl = await house.createDatabase(database);
+    const server = await startServer({ DATABASE_URL: databaseUrl });
     const client = createClient({ address: server.address });
     await client.tasks.put({ name: NOOP, retry: RETRY_AT_ONCE });
     return {
       target: server.address,
+      baton: { origin: server.origin, databaseUrl },
       pids: { server: server.pid, database: house.postgresPid },
       unfinished: async () => {
         const queues = await client.queues.list();

@@ -2,11 +2,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { Redis } from "ioredis";
+
+import { freePort } from "../free-port.ts";
 
 /** When Redis waits for the disk: once a second, or for each command. */
 export type AppendFsync = "everysec" | "always";
@@ -64,12 +65,15 @@ export async function startRedis(
     { stdio: "ignore" },
   );
   await once(child, "spawn");
+  const killAtExit = (): void => void child.kill("SIGKILL");
+  process.once("exit", killAtExit);
   const url = `redis://127.0.0.1:${port}`;
   const exited = once(child, "exit");
   const stop = async (): Promise<void> => {
     // What is in it is thrown away, so it need not end in order.
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await exited;
+    process.off("exit", killAtExit);
     await rm(directory, { recursive: true, force: true });
   };
   if (!(await untilAnswering(url))) {
@@ -96,14 +100,4 @@ async function untilAnswering(url: string): Promise<boolean> {
   } finally {
     redis.disconnect();
   }
-}
-
-/** Nobody holds it between this and the server's start; on loopback that is good enough. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -34,6 +34,8 @@ export interface JobWorker {
 export interface Site extends AsyncDisposable {
   /** How its clients and workers reach it. */
   readonly target: string;
+  /** Baton's: HTTP at `http://host:port`, and its database. */
+  readonly baton?: { readonly origin: string; readonly databaseUrl: string };
   /** Its own server and its database, where they are processes. */
   readonly pids: { readonly server?: number; readonly database: number };
   /** Jobs that are not durably finished. */
