@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
+import { onParentExit } from "../../packages/server/src/cli/parent.ts";
 import { parseArguments } from "./arguments.ts";
 import { barLines } from "./bars.ts";
 import { figureTables } from "./figures.ts";
@@ -11,6 +12,8 @@ import { SCENARIOS } from "./scenarios/all.ts";
 import { SYSTEMS } from "./systems/all.ts";
 import { redisVersion } from "./systems/redis.ts";
 import { surroundings, surroundingsText } from "./versions.ts";
+
+const EXIT_INTERRUPTED = 130;
 
 const settings = parseArguments(process.argv.slice(2));
 
@@ -25,6 +28,14 @@ if (settings.isList) {
 async function bench(): Promise<void> {
   const say = (line: string): void => console.error(line);
   await using house = await openHouse();
+  const interrupt = (): void => {
+    say("Interrupted.");
+    // The other processes end with this one; PostgreSQL would not.
+    const isOver = (): void => process.exit(EXIT_INTERRUPTED);
+    house[Symbol.asyncDispose]().then(isOver, isOver);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, interrupt);
+  onParentExit(interrupt);
   const redis = await redisVersion(say);
   if (redis === undefined) say("SKIPPED: BullMQ on Redis, because there is no redis-server.");
   const systems = SYSTEMS.filter(

@@ -42,44 +42,49 @@ export function medianOf(
   return values.length === 0 ? undefined : median(values);
 }
 
-/** One table a figure. Ratios are Baton's median to the row's, whichever way is better. */
+/**
+ * One table a scenario, with a row for each figure and system. Ratios are Baton's median to the row's, whichever way is
+ * better.
+ */
 export function figureTables(samples: readonly Sample[]): string {
-  const figures = [
-    ...new Set(samples.map(({ scenario, figure }) => `${scenario}\0${figure.name}`)),
-  ];
-  return figures
-    .map((key) => {
-      const own = samples.filter(({ scenario, figure }) => `${scenario}\0${figure.name}` === key);
-      return figureTable(own);
+  const scenarios = [...new Set(samples.map(({ scenario }) => scenario))];
+  return scenarios
+    .map((scenario) => {
+      const table = new Table({
+        head: ["figure", "system", "median", "min – max", "rounds", "Baton / it", "durability"],
+        colAligns: ["left", "left", "right", "right", "right", "right", "left"],
+        style: { head: [], border: [], compact: true },
+      });
+      const own = samples.filter((sample) => sample.scenario === scenario);
+      for (const name of new Set(own.map((sample) => sample.figure.name))) {
+        table.push(...rowsOf(own.filter((sample) => sample.figure.name === name)));
+      }
+      return `${scenario}\n${table.toString()}`;
     })
     .join("\n\n");
 }
 
-function figureTable(samples: readonly Sample[]): string {
+/** Rows of one figure; only the first one names it. */
+function rowsOf(samples: readonly Sample[]): readonly string[][] {
   const [first] = samples;
-  if (first === undefined) return "";
+  if (first === undefined) return [];
   const { scenario, figure } = first;
   const baton = medianOf(samples, { scenario, figure: figure.name, row: BATON });
-  const table = new Table({
-    head: ["system", figure.unit, "min – max", "rounds", "Baton / it", "durability"],
-    colAligns: ["left", "right", "right", "right", "right", "left"],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const row of new Set(samples.map((sample) => sample.row))) {
+  const title = `${figure.name}, ${figure.unit}${figure.isLessBetter === true ? " (less is better)" : ""}`;
+  return [...new Set(samples.map((sample) => sample.row))].map((row, index) => {
     const own = samples.filter((sample) => sample.row === row);
     const values = own.map((sample) => sample.value);
     const middle = median(values);
-    table.push([
+    return [
+      index === 0 ? title : "",
       row,
       shown(middle),
       `${shown(Math.min(...values))} – ${shown(Math.max(...values))}`,
       String(values.length),
       row === BATON || baton === undefined || middle === 0 ? "" : `${shown(baton / middle)} ×`,
       own[0]?.durability ?? "",
-    ]);
-  }
-  const direction = figure.isLessBetter === true ? ", less is better" : "";
-  return `${scenario}: ${figure.name} (${figure.unit}${direction})\n${table.toString()}`;
+    ];
+  });
 }
 
 /** A number with three digits that matter, or all digits before the point: 12,345 · 123 · 12.3 · 0.123 */

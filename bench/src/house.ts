@@ -27,6 +27,8 @@ export async function openHouse(): Promise<OwnedHouse> {
   await chmod(directory, 0o711);
   const postgres = await startEmbeddedPostgres({ dataDirectory: join(directory, "data") });
   const admin = new pg.Client(postgres.connection);
+  // It hears of a stop of PostgreSQL that comes in the middle of a run.
+  admin.on("error", () => undefined);
   await admin.connect();
   const setting = async (name: string): Promise<string> => {
     const { rows } = await admin.query<{ value: string }>("select current_setting($1) as value", [
@@ -62,8 +64,8 @@ export async function openHouse(): Promise<OwnedHouse> {
       return path;
     },
     [Symbol.asyncDispose]: async () => {
-      await admin.end();
       await postgres.stop();
+      await admin.end().catch(() => undefined);
       await rm(directory, { recursive: true, force: true });
     },
   };
