@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import pg from "pg";
+
+import { cpuSince, cpuUsed } from "../cpu.ts";
+import { openStage, type Stage } from "../parties.ts";
+import type { Scenario } from "../scenario.ts";
+import { SYSTEMS } from "../systems/all.ts";
+import { endToEnd, jobsOf } from "../throughput.ts";
+
+/** A session of PostgreSQL tells its counters when it has been idle for 10 s, at the latest. */
+const STATISTICS_MS = 11_000;
+
+export const PROFILE: Scenario = {
+  name: "profile",
+  summary: "end to end: CPU of each process, WAL and commits a job",
+  systems: SYSTEMS,
+  roundsDefault: 3,
+  async run(turn) {
+    await using stage = await openStage(turn);
+    const jobs = jobsOf(turn);
+    // Starts the worker and warms everything up.
+    await endToEnd(turn, stage, { jobs: Math.ceil(jobs / 5) });
+    await stage.crew.program.ask("halt");
+    await using counters = await openCounters(stage);
+    const before = { cpu: await cpuUsed(stage), ...(await counters.read()) };
+
+    await endToEnd(turn, stage, { jobs });
+
+    // The warm-up of a fifth that belongs to it counts too.
+    const ran = jobs + Math.ceil(jobs / 5);
+    const cpu = await cpuSince(stage, before.cpu);
+    for (const [name, seconds] of Object.entries(cpu)) {
+      const figure = { name: `CPU of ${name}`, unit: "µs a job", isLessBetter: true };
+      turn.record(figure, (seconds * 1e6) / ran);
+    }
+    const after = await counters.read();
+    if (before.walBytes === undefined || after.walBytes === undefined) return;
+    turn.record(
+      { name: "WAL", unit: "bytes a job", isLessBetter: true },
+      (after.walBytes - before.walBytes) / ran,
+    );
+    turn.record(
+      { name: "commits", unit: "a thousand jobs", isLessBetter: true },
+      ((after.commits ?? 0) - (before.commits ?? 0)) / (ran / 1_000),
+    );
+  },
+};
+
+interface Counts {
+  readonly walBytes?: number;
+  /** Transactions of this database, reading ones too: on this path each is a round trip or a few. */
+  readonly commits?: number;
+}
+
+interface Counters extends AsyncDisposable {
+  read(): Promise<Counts>;
+}
+
+async function openCounters({ site }: Stage): Promise<Counters> {
+  const connectionString = site.baton?.databaseUrl ?? site.target;
+  if (!connectionString.startsWith("postgresql:")) {
+    return { read: () => Promise.resolve({}), [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  return {
+    read: async () => {
+      await sleep(STATISTICS_MS);
+      const { rows } = await client.query<{ wal_bytes: string; commits: string }>(COUNTS);
+      return { walBytes: Number(rows[0]?.wal_bytes), commits: Number(rows[0]?.commits) };
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
+
+const COUNTS = `
+  select pg_current_wal_insert_lsn() - '0/0'::pg_lsn as wal_bytes,
+         xact_commit as commits
+    from pg_stat_database
+   where datname = current_database()`;
