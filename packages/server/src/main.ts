@@ -45,10 +45,13 @@ export async function startServer({
 }: StartOptions): Promise<RunningServer> {
   const stops: (readonly [part: string, stop: () => Promise<void>])[] = [];
   const stop = async (onStopStep?: (step: string) => void): Promise<void> => {
+    const failures: unknown[] = [];
     for (const [part, stopPart] of stops.splice(0).reverse()) {
       onStopStep?.(`stopping ${part}`);
-      await stopPart();
+      // One that fails must not leave those behind it running, PostgreSQL least of all.
+      await stopPart().catch((error: unknown) => failures.push(error));
     }
+    if (failures.length > 0) throw failures[0];
   };
   try {
     await requireFreePorts(config);
@@ -112,7 +115,9 @@ export async function startServer({
       stop,
     };
   } catch (error) {
-    await stop(onStep);
+    await stop(onStep).catch((stopError: unknown) =>
+      logger.warn({ err: stopError }, "a part could not be stopped in order"),
+    );
     throw error;
   }
 }

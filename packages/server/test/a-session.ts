@@ -5,11 +5,9 @@ import { Lane } from "../src/dispatch/lane.ts";
 import {
   WorkerSession,
   type JobDelivery,
-  type StopReason,
   type WorkerSessionOptions,
 } from "../src/dispatch/worker-session.ts";
 import { newJobId } from "../src/domain/job-id.ts";
-import type { AttemptRef } from "../src/domain/job.ts";
 import type { Stop } from "./an-engine.ts";
 
 export interface PlayedSession {
@@ -39,8 +37,9 @@ export function aSession(different: Partial<WorkerSessionOptions> = {}): PlayedS
     sink: {
       isFull: false,
       jobs: (delivered) => jobs.push(...delivered),
-      stop: (ref: AttemptRef, reason: StopReason, graceMs: number) =>
-        stops.push({ jobId: ref.jobId, attempt: ref.attempt, reason, graceMs }),
+      stop: (refs, reason, graceMs) => {
+        for (const { jobId, attempt } of refs) stops.push({ jobId, attempt, reason, graceMs });
+      },
       goodbye: (reason) => goodbyes.push(reason),
     },
     ...different,

@@ -85,7 +85,9 @@ export async function aPlayedWorker(
     },
     {
       jobs: (delivered) => delivered.forEach((job) => jobs.put(job)),
-      stop: ({ jobId, attempt }, reason, graceMs) => stops.put({ jobId, attempt, reason, graceMs }),
+      stop: (refs, reason, graceMs) => {
+        for (const { jobId, attempt } of refs) stops.put({ jobId, attempt, reason, graceMs });
+      },
       isFull: false,
       goodbye: () => undefined,
     },

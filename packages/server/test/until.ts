@@ -4,9 +4,9 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 const WAIT_MS_MAX = 60_000;
 
 /** Waits, turn by turn of the event loop, for something that is under way. Throws when it never comes. */
-export async function until(isSo: () => boolean): Promise<void> {
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   const startMs = performance.now();
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (performance.now() - startMs > WAIT_MS_MAX)
       throw new Error(`not so after ${WAIT_MS_MAX} ms: ${isSo.toString()}`);
     await nextTurn();

@@ -39,6 +39,11 @@ export class Batcher<Item> {
     return this.#pending.length;
   }
 
+  /** Weight of the items that wait for a statement. */
+  get pendingWeight(): number {
+    return this.#pendingWeight;
+  }
+
   /** Whether nothing waits and nothing is under way. */
   get isIdle(): boolean {
     return this.#pending.length === 0 && this.#writes === 0;

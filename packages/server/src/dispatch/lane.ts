@@ -50,6 +50,8 @@ export class Lane {
 
   /** Notes that its queue was paused or resumed. */
   setPaused(isPaused: boolean): void {
+    // While it was paused a lease found nothing there, whatever stands in it.
+    if (this.#isPaused && !isPaused) this.markBacklog();
     this.#set(this.#mayHaveReady, isPaused);
   }
 

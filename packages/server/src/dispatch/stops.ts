@@ -66,7 +66,7 @@ export class Stops {
           this.#stop(session, held, due.reason, DUE_MESSAGES[due.reason]);
           nextMs = Math.min(nextMs, this.#due(held).atMs);
         } else {
-          session.sink.stop(held, "stale_lease", 0, "The server ended the attempt.");
+          session.sink.stop([held], "stale_lease", 0, "The server ended the attempt.");
           this.#options.outcomes.end(session, held, outcomeOf(held.stop.reason));
         }
       }
@@ -80,7 +80,7 @@ export class Stops {
       this.#options.lanes.task(held.lane.task)?.cancelGraceMs ??
       CANCEL_GRACE_MS_DEFAULT;
     held.stop = { reason, endsAtMs: this.#options.now() + graceMs + STOP_SLACK_MS };
-    session.sink.stop(held, reason, graceMs, message);
+    session.sink.stop([held], reason, graceMs, message);
     this.#wakeAt(held.stop.endsAtMs);
   }
 

@@ -151,12 +151,10 @@ export class Watchers {
 
   /** Follows the event table while anybody watches. */
   #follow(): Promise<void> {
-    this.#tail ??= this.#followUntilIdle()
-      .catch(this.#options.onError)
-      .finally(() => {
-        this.#tail = undefined;
-        this.#wakeTail = undefined;
-      });
+    this.#tail ??= this.#followUntilIdle().finally(() => {
+      this.#tail = undefined;
+      this.#wakeTail = undefined;
+    });
     return this.#tail;
   }
 
@@ -171,7 +169,10 @@ export class Watchers {
         position = await this.#horizon();
         continue;
       }
-      const { events, lastSequence } = await this.#read(position);
+      const { events, lastSequence } = await this.#read(position).catch((error: unknown) => {
+        this.#options.onError(error);
+        return { events: [], lastSequence: position };
+      });
       position = lastSequence;
       if (events.length > 0) {
         for (const row of events) {

@@ -1,5 +1,5 @@
 /** A worker's side of the engine: what its stream says, in the engine's words. */
-import type { AttemptRef } from "../domain/job.ts";
+import { fenceOf, type AttemptRef } from "../domain/job.ts";
 import { checkDefinition, checkName, isPlain, type SpecProblem } from "../domain/check-spec.ts";
 import { cutText } from "../domain/cut-text.ts";
 import { isUuid } from "../domain/job-id.ts";
@@ -20,7 +20,7 @@ import type { NewLogLine, ProgressReport } from "../store/job-lease.ts";
 import type { Notes } from "./notes.ts";
 import type { AttemptOutcome, Outcomes } from "./outcomes.ts";
 import type { Stops } from "./stops.ts";
-import type { HeldAttempt, WorkerSession } from "./worker-session.ts";
+import type { WorkerSession } from "./worker-session.ts";
 
 /** How a worker introduces itself. */
 export interface WorkerHello {
@@ -158,12 +158,17 @@ export class WorkerConnection {
   progress(reports: readonly (AttemptRef & { readonly value: string | undefined })[]): void {
     this.#heard();
     const kept: ProgressReport[] = [];
+    const foreign: AttemptRef[] = [];
     for (const { jobId, attempt, value } of reports) {
-      const held = this.#own(jobId, attempt);
-      if (held === undefined) continue;
+      const held = this.#parts.session.find(jobId, attempt);
+      if (held === undefined) {
+        foreign.push({ jobId, attempt });
+        continue;
+      }
       held.heardAtMs = this.#parts.now();
       if (value !== undefined) kept.push({ jobId, attempt, value });
     }
+    this.#disown(foreign);
     this.#parts.notes.progress(kept);
   }
 
@@ -171,12 +176,18 @@ export class WorkerConnection {
   async logs(lines: readonly NewLogLine[]): Promise<void> {
     this.#heard();
     const kept: NewLogLine[] = [];
+    const foreign: AttemptRef[] = [];
     for (const line of lines) {
-      const held = this.#own(line.jobId, line.attempt);
-      if (held === undefined || held.logLineCount > LOG_LINES_PER_ATTEMPT_MAX) continue;
-      held.logLineCount += 1;
-      kept.push(held.logLineCount > LOG_LINES_PER_ATTEMPT_MAX ? lastLine(line) : line);
+      const { jobId, attempt } = line;
+      const held = this.#parts.session.find(jobId, attempt);
+      if (held === undefined) {
+        foreign.push({ jobId, attempt });
+      } else if (held.logLineCount <= LOG_LINES_PER_ATTEMPT_MAX) {
+        held.logLineCount += 1;
+        kept.push(held.logLineCount > LOG_LINES_PER_ATTEMPT_MAX ? lastLine(line) : line);
+      }
     }
+    this.#disown(foreign);
     await this.#parts.notes.logs(kept);
   }
 
@@ -186,7 +197,12 @@ export class WorkerConnection {
     return remainingLeaseMs(this.#parts.session.leaseMs, this.#parts.renewedAgoMs());
   }
 
-  /** The worker has read what filled its sink. */
+  /** Resolves when there is room for what the worker says next; `undefined` when there is now. */
+  room(): Promise<void> | undefined {
+    return this.#parts.outcomes.room();
+  }
+
+  /** Its sink was full and is not any more. */
   relieved(): void {
     this.#parts.session.group?.recount();
   }
@@ -206,13 +222,15 @@ export class WorkerConnection {
     this.#parts.session.heardAtMs = this.#parts.now();
   }
 
-  #own(jobId: string, attempt: number): HeldAttempt | undefined {
-    const { session } = this.#parts;
-    const held = session.find(jobId, attempt);
-    if (held === undefined) {
-      session.sink.stop({ jobId, attempt }, "stale_lease", 0, "The attempt is not this worker's.");
-    }
-    return held;
+  #disown(refs: readonly AttemptRef[]): void {
+    if (refs.length === 0) return;
+    const distinct = new Map(refs.map((ref) => [fenceOf(ref.jobId, ref.attempt), ref]));
+    this.#parts.session.sink.stop(
+      [...distinct.values()],
+      "stale_lease",
+      0,
+      "The attempt is not this worker's.",
+    );
   }
 }
 

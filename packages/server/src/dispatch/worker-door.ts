@@ -1,5 +1,6 @@
 /** Where workers come in: books them, takes in what they hold, and books them out. */
-import { TASKS_MAX } from "../domain/limits.ts";
+import type { AttemptRef } from "../domain/job.ts";
+import { HEARTBEATS_PER_LEASE, TASKS_MAX, WORKERS_PER_SERVER_MAX } from "../domain/limits.ts";
 import { AppError } from "../errors.ts";
 import { releaseWorker } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
@@ -18,8 +19,6 @@ import {
   WorkerConnection,
   type WorkerHello,
 } from "./worker-connection.ts";
-import type { AttemptRef } from "../domain/job.ts";
-import { HEARTBEATS_PER_LEASE, WORKERS_PER_SERVER_MAX } from "../domain/limits.ts";
 import type { Workers } from "./workers.ts";
 
 export interface WorkerDoorOptions {
@@ -49,6 +48,8 @@ export interface WorkerWelcome {
 export class WorkerDoor {
   readonly #options: WorkerDoorOptions;
   #isClosed = false;
+  /** The server has lost its lease: who is taken in now would be booked under a server that is dead. */
+  #isSuspended = false;
 
   constructor(options: WorkerDoorOptions) {
     this.#options = options;
@@ -69,6 +70,7 @@ export class WorkerDoor {
     const { db, lanes, workers, now } = this.#options;
     if (this.#isClosed)
       throw new AppError("unavailable", "The server is shutting down. Connect again.");
+    if (this.#isSuspended) throw leaseLost();
     if (workers.count >= WORKERS_PER_SERVER_MAX) {
       throw new AppError(
         "resource_exhausted",
@@ -80,7 +82,8 @@ export class WorkerDoor {
     const tasks = [...new Set(hello.tasks.map((task) => task.name))];
     // Made now, so that the hot path finds them; lanes of many queues and tasks are made when they are first used.
     if (tasks.length * queues.length <= EAGER_LANES_MAX) {
-      for (const queue of queues) for (const task of tasks) await lanes.ensure(queue, task);
+      for (const queue of queues)
+        for (const task of tasks) await patiently(db, () => lanes.ensure(queue, task));
     }
     const leaseMs = leaseMsOf(hello);
     const { serverId } = this.#options;
@@ -111,10 +114,10 @@ export class WorkerDoor {
       await patiently(db, () => workerDetach(db, key, 0));
       throw error;
     }
-    if (bookedAt !== serverId() || this.#isClosed) {
+    if (bookedAt !== serverId() || this.#isSuspended || this.#isClosed) {
       // Declared dead, or shut down, while the worker came in: what it was told does not hold.
       workers.leave(session);
-      throw new AppError("unavailable", "The server lost its lease meanwhile. Connect again.");
+      throw leaseLost();
     }
     return this.#connection(session);
   }
@@ -122,11 +125,20 @@ export class WorkerDoor {
   /** Tells all workers to go elsewhere, and lets no more in. */
   close(reason: string): void {
     this.#isClosed = true;
-    this.dropAll(reason);
+    this.#dropAll(reason);
   }
 
-  /** Tells all workers to connect anew. */
-  dropAll(reason: string): void {
+  /** Tells all workers to connect anew, and takes none in until {@link resume}. */
+  suspend(reason: string): void {
+    this.#isSuspended = true;
+    this.#dropAll(reason);
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+  }
+
+  #dropAll(reason: string): void {
     for (const session of this.#options.workers.all()) {
       this.#options.workers.leave(session);
       session.sink.goodbye(reason);
@@ -175,7 +187,8 @@ export class WorkerDoor {
         // A session that was left before has a successor, or was booked out by whoever left it.
         if (session.isClosed) return;
         workers.leave(session);
-        if (session.isDraining && inOrder) {
+        const hasSeenAll = [...session.held.values()].every((held) => held.isAfterDrain);
+        if (session.isDraining && inOrder && hasSeenAll) {
           const { requeuedLaneIds, jobIds } = await patiently(db, () =>
             releaseWorker(db, session.key),
           );
@@ -191,7 +204,7 @@ export class WorkerDoor {
     const { db, lanes, onTasks } = this.#options;
     const news = hello.tasks.filter((task) => lanes.task(task.name) === undefined);
     if (news.length > 0) {
-      const { tasks } = await nameCounts(db, NAMESPACE_ID);
+      const { tasks } = await patiently(db, () => nameCounts(db, NAMESPACE_ID));
       if (tasks + news.length > TASKS_MAX) {
         throw new AppError(
           "resource_exhausted",
@@ -202,9 +215,13 @@ export class WorkerDoor {
     const names = hello.tasks.map((task) => task.name);
     const byName = new Map(hello.tasks.map((task) => [task.name, task]));
     await patiently(db, () => taskPut(db, NAMESPACE_ID, [...byName.values()]));
-    await lanes.refreshTasks(names);
+    await patiently(db, () => lanes.refreshTasks(names));
     onTasks(names);
   }
+}
+
+function leaseLost(): AppError {
+  return new AppError("unavailable", "The server lost its lease meanwhile. Connect again.");
 }
 
 /** A worker that is booked in may still be on its way into this server's memory for so long. */

@@ -44,7 +44,7 @@ export interface WorkerSink {
   /** Whether the worker has not read what it was given, so that more would pile up here. */
   readonly isFull: boolean;
   jobs(jobs: readonly JobDelivery[]): void;
-  stop(ref: AttemptRef, reason: StopReason, graceMs: number, message: string): void;
+  stop(refs: readonly AttemptRef[], reason: StopReason, graceMs: number, message: string): void;
   /** Ends the stream; the worker keeps its jobs and reconnects. */
   goodbye(reason: string): void;
 }
@@ -68,6 +68,8 @@ export interface HeldAttempt {
   /** Told to stop, and when the server ends the attempt itself. */
   stop: { readonly reason: StopReason; readonly endsAtMs: number } | undefined;
   logLineCount: number;
+  /** It was on its way when the worker had said that it drains: a worker that closes its stream has not seen it. */
+  readonly isAfterDrain: boolean;
 }
 
 /** Somebody who counts the free slots of several workers. */
@@ -169,6 +171,7 @@ export class WorkerSession {
       isCancelRequested: job.isCancelRequested,
       stop: undefined,
       logLineCount: 0,
+      isAfterDrain: this.isDraining,
     };
     this.held.set(job.id, held);
     this.#freeChanged(-1);

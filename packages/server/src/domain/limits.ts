@@ -30,14 +30,20 @@ export const INTAKE_BATCH_MAX = 2_000;
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 /** Outcomes in one finish statement. */
 export const OUTCOME_BATCH_MAX = 2_000;
+/** Payload characters of outcomes that wait in one server; beyond it workers' streams are not read. */
+export const OUTCOME_PENDING_BYTES_MAX = 256 * 1024 * 1024;
+/** Jobs in one message to a worker. */
+export const JOBS_PER_MESSAGE_MAX = 1_000;
+/** Outcomes, reports or log lines in one message of a worker: what its slots can hold, and its last ones. */
+export const ENTRIES_PER_MESSAGE_MAX = 20_000;
 /** Jobs leased by one statement. */
 export const LEASE_BATCH_MAX = 1_000;
 /** Lanes looked at by one lease statement; more take turns. */
 export const LEASE_LANES_MAX = 64;
 /** Due or expired jobs moved by one statement. */
 export const SWEEP_BATCH_MAX = 1_000;
-/** Bytes on their way to one worker; until it has read some it gets no more jobs. */
-export const WORKER_UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+/** Bytes that wait for one worker to read; until some are sent it gets no more jobs, and is not heard. */
+export const WORKER_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
 /** A list or a count that takes longer is cancelled. */
 export const READ_MS_MAX = 10 * SECOND_MS;
 /** Connections for people's lists and looks: however slow, they leave the engine its own. */

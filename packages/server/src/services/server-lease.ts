@@ -1,5 +1,5 @@
 /** This server's own lease: a row that it renews. Whoever finds it not renewed declares the server dead. */
-import type { Database } from "../store/db.ts";
+import { isConnectionError, type Database } from "../store/db.ts";
 import { serverRenew, serverStart, serverStop } from "../store/worker.ts";
 
 export interface ServerIdentity {
@@ -71,8 +71,10 @@ export class ServerLease {
     this.#renewedAtMs = sentAtMs;
   }
 
-  /** Books the end of this server: its workers' leases run from now. */
+  /** Books the end of this server: its workers' leases run from now. With its database away it just ends by itself. */
   async giveUp(): Promise<void> {
-    await serverStop(this.#db, this.#id);
+    await serverStop(this.#db, this.#id).catch((error: unknown) => {
+      if (!isConnectionError(error)) throw error;
+    });
   }
 }

@@ -22,7 +22,7 @@ import { suiteCleanup } from "../../../test/suite.ts";
 import { until } from "../../../test/until.ts";
 import { newJobId } from "../../domain/job-id.ts";
 import type { JobState } from "../../domain/job.ts";
-import { MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
+import { ENTRIES_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
 import type { Engine } from "../../engine.ts";
 import { workerStream } from "./worker-stream.ts";
 
@@ -228,6 +228,17 @@ describe("WorkerService.Connect", () => {
       await untilState(fence.jobId, "running");
     });
 
+    it("in good order with a job that it was given before it drained keeps that job", async (t) => {
+      const { hello, fence, send, close, end } = await aWorkerWithAJob(t, { leaseMs: 600_000 });
+
+      send({ $case: "drain", value: {} });
+      close();
+
+      assert.equal((await end()).code, Rpc.OK);
+      assert.equal((await workerOf(hello))?.state, "detached");
+      await untilState(fence.jobId, "running");
+    });
+
     it("before it said anything is nobody's loss", async (t) => {
       const { close, end } = aStream(t);
 
@@ -235,6 +246,48 @@ describe("WorkerService.Connect", () => {
 
       assert.equal((await end()).code, Rpc.OK);
     });
+  });
+
+  it("refuses a multitude of made-up outcomes one by one", async (t) => {
+    const { send, next } = await aWorker(t);
+    const outcomes = manyOutcomes(ENTRIES_PER_MESSAGE_MAX);
+
+    send({ $case: "outcomes", value: { sequence: 1, outcomes } });
+
+    assert.equal((await next("outcomesAck")).value.stale.length, ENTRIES_PER_MESSAGE_MAX);
+  });
+
+  it("ends the stream with an error and logs it when outcomes cannot be booked", async (t) => {
+    const connect = engine.workerDoor.connect.bind(engine.workerDoor);
+    t.mock.method(engine.workerDoor, "connect", async (...args: Parameters<typeof connect>) => {
+      const connection = await connect(...args);
+      t.mock.method(connection, "outcomes", () => Promise.reject(new Error("a bug")));
+      return connection;
+    });
+    const { hello, fence, send, end } = await aWorkerWithAJob(t, { leaseMs: 600_000 });
+    const outcome = Outcome.fromPartial({ ...fence, kind: "succeeded" });
+    send({ $case: "outcomes", value: { sequence: 1, outcomes: [outcome] } });
+
+    assert.equal((await end()).code, Rpc.INTERNAL);
+    assert.deepEqual(errors.splice(0), ["gRPC call failed unexpectedly"]);
+    await until(async () => (await workerOf(hello))?.state === "detached");
+  });
+
+  it("takes no worker in while the server has lost its lease, nor one that was on its way in", async (t) => {
+    const late = aStream(t);
+    const lateHello = aHello();
+    late.send({ $case: "hello", value: lateHello });
+    await until(async () => (await workerOf(lateHello)) !== undefined);
+
+    engine.workerDoor.suspend("server_lease_lost");
+    const refused = aStream(t);
+    refused.send({ $case: "hello", value: aHello() });
+    const code = (await refused.end()).code;
+    engine.workerDoor.resume();
+
+    assert.equal(code, Rpc.UNAVAILABLE);
+    await late.end();
+    await aWorker(t);
   });
 
   describe("a worker that breaks the rules", () => {
@@ -285,6 +338,15 @@ describe("WorkerService.Connect", () => {
         anOutcome({ jobId: "x" }),
         Rpc.INVALID_ARGUMENT,
         /A fence is .* received "x", 1/,
+      ],
+      [
+        "too many outcomes at once",
+        {
+          $case: "outcomes",
+          value: { sequence: 1, outcomes: manyOutcomes(ENTRIES_PER_MESSAGE_MAX + 1) },
+        },
+        Rpc.FAILED_PRECONDITION,
+        /one message carries at most 20000 outcomes; received 20001/,
       ],
       [
         "an outcome that is none",
@@ -387,4 +449,11 @@ function isOfKind<Case extends DownCase>(
   kind: Case,
 ): message is Down<Case> {
   return message?.$case === kind;
+}
+
+/** Outcomes of attempts that never were. */
+function manyOutcomes(count: number): Outcome[] {
+  return Array.from({ length: count }, () =>
+    Outcome.fromPartial({ jobId: newJobId(Date.now()), attempt: 1, kind: "succeeded" }),
+  );
 }

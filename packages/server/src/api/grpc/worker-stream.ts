@@ -3,19 +3,11 @@
  * specification. Decides nothing.
  */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import type {
-  LeasedJob as LeasedJobMessage,
-  ServerMessage,
-  WorkerMessage,
-} from "@baton/sdk/contract";
+import type { ServerMessage, WorkerMessage } from "@baton/sdk/contract";
+
 import type { WorkerConnection } from "../../dispatch/worker-connection.ts";
 import type { WorkerDoor } from "../../dispatch/worker-door.ts";
-import type { JobDelivery, WorkerSink } from "../../dispatch/worker-session.ts";
-import {
-  BATCH_BYTES_MAX,
-  MESSAGE_BYTES_MAX,
-  WORKER_UNREAD_BYTES_MAX,
-} from "../../domain/limits.ts";
+import { ENTRIES_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX } from "../../domain/limits.ts";
 import { AppError } from "../../errors.ts";
 import type { Decoded } from "./decode.ts";
 import { errorStatus, type Logger } from "./error-status.ts";
@@ -26,6 +18,7 @@ import {
   outcomeFromMessage,
   progressFromMessage,
 } from "./worker-message.ts";
+import { WorkerStreamSink } from "./worker-sink.ts";
 import type { WorkerConnect } from "./workers.ts";
 
 export interface WorkerStreamOptions {
@@ -49,39 +42,49 @@ const HELLO_MS_MAX = 10_000;
 /** Makes the handler of worker streams. */
 export function workerStream(options: WorkerStreamOptions): WorkerConnect {
   return (call) => {
-    serve(call, options)
-      .then(() => call.end())
-      .catch((error: unknown) => {
-        if (call.cancelled || call.destroyed) return;
-        call.emit("error", errorStatus(error, PATH, options.logger));
-      });
+    let hasFailed = false;
+    const fail = (error: unknown): void => {
+      if (hasFailed || call.cancelled) return;
+      hasFailed = true;
+      // Ends the stream with a status, and whoever reads it with this error.
+      call.emit("error", errorStatus(error, PATH, options.logger));
+    };
+    serve(call, options, fail).then(() => call.end(), fail);
   };
 }
 
-async function serve(call: WorkerCall, options: WorkerStreamOptions): Promise<void> {
+async function serve(
+  call: WorkerCall,
+  options: WorkerStreamOptions,
+  fail: (error: unknown) => void,
+): Promise<void> {
   const messages = call[Symbol.asyncIterator]();
   const hello = await firstMessage(messages);
   if (hello === undefined) return;
   let connection: WorkerConnection | undefined = undefined;
+  const sink = new WorkerStreamSink(call, () => connection?.relieved());
   connection = await options.workerDoor.connect(
     helloFromMessage(hello),
-    sinkOf(call, () => connection?.relieved()),
+    sink,
     ({ leaseMs, heartbeatIntervalMs, stale }) =>
-      send(call, {
-        $case: "welcome",
-        value: {
-          server: options.serverName,
-          leaseMs,
-          heartbeatIntervalMs,
-          stale: [...stale],
-          messageBytesMax: MESSAGE_BYTES_MAX,
-          payloadBytesMax: options.payloadBytesMax,
+      sink.send(
+        {
+          $case: "welcome",
+          value: {
+            server: options.serverName,
+            leaseMs,
+            heartbeatIntervalMs,
+            stale: [...stale],
+            messageBytesMax: MESSAGE_BYTES_MAX,
+            payloadBytesMax: options.payloadBytesMax,
+          },
         },
-      }),
+        stale.length,
+      ),
   );
   let inOrder = false;
   try {
-    await follow(call, messages, connection, options);
+    await follow({ messages, connection, sink, fail, payloadBytesMax: options.payloadBytesMax });
     inOrder = !call.cancelled;
   } finally {
     await connection.closed(inOrder);
@@ -110,44 +113,50 @@ async function firstMessage(
   return message.value;
 }
 
-async function follow(
-  call: WorkerCall,
-  messages: Messages,
-  connection: WorkerConnection,
-  { payloadBytesMax }: WorkerStreamOptions,
-): Promise<void> {
+interface Following {
+  readonly messages: Messages;
+  readonly connection: WorkerConnection;
+  readonly sink: WorkerStreamSink;
+  readonly fail: (error: unknown) => void;
+  readonly payloadBytesMax: number;
+}
+
+async function follow(following: Following): Promise<void> {
+  const { messages, connection, sink, fail, payloadBytesMax } = following;
   const waiting = new Set<Promise<void>>();
-  const failures: unknown[] = [];
   for (;;) {
+    // What a worker says makes something to write, here or down to it: it is not read while either is full.
+    await (sink.relief() ?? connection.room());
     const next = await messages.next();
-    if (next.done === true || failures.length > 0) break;
+    if (next.done === true) break;
     const { message } = messageOf(next.value, PATH);
     switch (message?.$case) {
       case "outcomes": {
-        const { sequence, outcomes } = message.value;
+        const { sequence } = message.value;
+        const outcomes = bounded("outcomes", message.value.outcomes);
         const booked = connection
           .outcomes(outcomes.map((outcome) => outcomeFromMessage(outcome, payloadBytesMax)))
           .then((stale) =>
-            send(call, { $case: "outcomesAck", value: { sequence, stale: [...stale] } }),
+            sink.send(
+              { $case: "outcomesAck", value: { sequence, stale: [...stale] } },
+              stale.length,
+            ),
           )
-          .catch((error: unknown) => {
-            failures.push(error);
-            call.destroy();
-          })
+          .catch(fail)
           .finally(() => waiting.delete(booked));
         waiting.add(booked);
         if (waiting.size >= OUTCOME_MESSAGES_MAX) await Promise.race(waiting);
         break;
       }
       case "progress":
-        connection.progress(message.value.reports.map(progressFromMessage));
+        connection.progress(bounded("reports", message.value.reports).map(progressFromMessage));
         break;
       case "logs":
-        await connection.logs(message.value.entries.map(logLineFromMessage));
+        await connection.logs(bounded("log lines", message.value.entries).map(logLineFromMessage));
         break;
       case "heartbeat": {
         const { sequence } = message.value;
-        send(call, {
+        sink.send({
           $case: "heartbeatAck",
           value: { sequence, leaseMs: connection.heartbeat() },
         });
@@ -163,85 +172,13 @@ async function follow(
     }
   }
   await Promise.all(waiting);
-  if (failures.length > 0) throw new AggregateError(failures, "outcomes could not be booked");
 }
 
-/** @param onRelief called when it was full and is not any more */
-function sinkOf(call: WorkerCall, onRelief: () => void): WorkerSink {
-  let unreadBytes = 0;
-  const isFull = (): boolean => unreadBytes > WORKER_UNREAD_BYTES_MAX;
-  const wasRead = (bytes: number): void => {
-    const wasFull = isFull();
-    unreadBytes -= bytes;
-    if (wasFull && !isFull()) onRelief();
-  };
-  return {
-    get isFull() {
-      return isFull();
-    },
-    jobs: (jobs) => {
-      for (const { messages, bytes } of partsOf(jobs)) {
-        unreadBytes += bytes;
-        send(call, { $case: "jobs", value: { jobs: messages } }, () => wasRead(bytes));
-      }
-    },
-    stop: ({ jobId, attempt }, reason, graceMs, message) =>
-      send(call, {
-        $case: "stop",
-        value: { attempts: [{ jobId, attempt, reason, graceMs, message }] },
-      }),
-    goodbye: (reason) => {
-      send(call, { $case: "goodbye", value: { reason } });
-      call.end();
-    },
-  };
-}
-
-interface JobsPart {
-  readonly messages: LeasedJobMessage[];
-  bytes: number;
-}
-
-/** Splits jobs into messages of bounded size. */
-function partsOf(jobs: readonly JobDelivery[]): readonly JobsPart[] {
-  const parts: JobsPart[] = [];
-  let part: JobsPart = { messages: [], bytes: 0 };
-  for (const job of jobs) {
-    const message = leasedJobMessage(job);
-    const bytes = message.input.length;
-    if (parts.length === 0 || part.bytes + bytes > BATCH_BYTES_MAX) {
-      part = { messages: [], bytes: 0 };
-      parts.push(part);
-    }
-    part.messages.push(message);
-    part.bytes += bytes;
-  }
-  return parts;
-}
-
-function leasedJobMessage(job: JobDelivery): LeasedJobMessage {
-  return {
-    jobId: job.id,
-    attempt: job.attempt,
-    task: job.lane.task,
-    queue: job.lane.queue,
-    input: Buffer.from(job.input, job.inputContentType === undefined ? "utf8" : "base64"),
-    inputContentType: job.inputContentType ?? "",
-    priority: job.priority,
-    maxAttempts: job.maxAttempts,
-    failureCount: job.failureCount,
-    createdAt: job.createdAt,
-    tags: [...job.tags],
-  };
-}
-
-/** @param onRead called when the message left for the worker, which its reading allows */
-function send(
-  call: WorkerCall,
-  message: NonNullable<ServerMessage["message"]>,
-  onRead?: () => void,
-): void {
-  if (!call.cancelled && !call.destroyed && !call.writableEnded) call.write({ message }, onRead);
+function bounded<Entry>(what: string, entries: readonly Entry[]): readonly Entry[] {
+  if (entries.length <= ENTRIES_PER_MESSAGE_MAX) return entries;
+  throw violation(
+    `one message carries at most ${ENTRIES_PER_MESSAGE_MAX} ${what}; received ${entries.length}`,
+  );
 }
 
 function violation(message: string): AppError {
