@@ -9,13 +9,14 @@ import {
   type Dispatch,
   type TroubledDatabase,
 } from "../../test/a-dispatch.ts";
-import { aQueuedJob, aWorker, leaseFrom, present } from "../../test/a-job.ts";
+import { aNewJob, aQueuedJob, aWorker, leaseFrom, present } from "../../test/a-job.ts";
 import { aSession } from "../../test/a-session.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
 import { until } from "../../test/until.ts";
 import { newJobId } from "../domain/job-id.ts";
-import { DELIVERY_MS_MAX } from "../domain/limits.ts";
+import { DELIVERY_MS_MAX, JOBS_PER_MESSAGE_MAX } from "../domain/limits.ts";
+import { jobInsert } from "../store/job-enqueue.ts";
 import type { Lane } from "./lane.ts";
 import { toDelivery, type WorkerSession } from "./worker-session.ts";
 
@@ -74,6 +75,28 @@ describe("Workers", () => {
         [[jobId, 1, '{"a":1}']],
       );
       assert.deepEqual([session.held.size, session.isReady], [1, true]);
+    });
+
+    it("gives many of them in messages of bounded size, whatever else they carry", async () => {
+      const id = await aWorker(db);
+      const held = Array.from({ length: JOBS_PER_MESSAGE_MAX + 1 }, () =>
+        aNewJob(lane.id, { workerId: id }),
+      );
+      await jobInsert(db, held, false);
+      const messages: number[] = [];
+
+      await join({
+        id,
+        slots: held.length,
+        sink: {
+          isFull: false,
+          jobs: (delivered) => messages.push(delivered.length),
+          stop: () => assert.fail("nothing was to be stopped"),
+          goodbye: () => undefined,
+        },
+      });
+
+      assert.deepEqual(messages, [JOBS_PER_MESSAGE_MAX, 1]);
     });
 
     it("names what it presents and does not hold: other attempts, other workers' jobs, jobs made up", async () => {

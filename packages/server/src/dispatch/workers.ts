@@ -1,7 +1,7 @@
 /** The workers connected to this server, their groups, and the way jobs are delivered to them. */
 import { fenceOf, type AttemptRef } from "../domain/job.ts";
 import type { Database } from "../store/db.ts";
-import { BATCH_BYTES_MAX, DELIVERY_MS_MAX } from "../domain/limits.ts";
+import { BATCH_BYTES_MAX, DELIVERY_MS_MAX, JOBS_PER_MESSAGE_MAX } from "../domain/limits.ts";
 import { jobHeldBy, jobHeldCounts, jobInputs } from "../store/job-lease.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
@@ -299,16 +299,19 @@ interface SizedAssignment extends Assignment {
   readonly inputBytes: number;
 }
 
-/** Splits jobs so that the inputs of each part make one answer of bounded size. */
+/** Splits jobs so that each part makes one answer and one message of bounded size: tags and options weigh, too. */
 function partsOf(jobs: readonly SizedAssignment[]): SizedAssignment[][] {
   const parts: SizedAssignment[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
+  let part: SizedAssignment[] = [];
+  let bytes = 0;
   for (const job of jobs) {
-    if (bytes + job.inputBytes > BATCH_BYTES_MAX) {
-      parts.push([]);
+    const isFull = part.length === JOBS_PER_MESSAGE_MAX || bytes + job.inputBytes > BATCH_BYTES_MAX;
+    if (part.length === 0 || isFull) {
+      part = [];
       bytes = 0;
+      parts.push(part);
     }
-    parts.at(-1)?.push(job);
+    part.push(job);
     bytes += job.inputBytes;
   }
   return parts;
