@@ -6,7 +6,7 @@ import { createGrpcServer } from "./api/grpc/server.ts";
 import { workerStream } from "./api/grpc/worker-stream.ts";
 import { createHttpApp } from "./api/http.ts";
 import type { Config } from "./config.ts";
-import { READ_CONNECTIONS_MAX, READ_MS_MAX } from "./domain/limits.ts";
+import { DATABASE_ANSWER_MS_MAX, READ_CONNECTIONS_MAX, READ_MS_MAX } from "./domain/limits.ts";
 import { startEngine } from "./engine.ts";
 import type { AppError } from "./errors.ts";
 import { asAddressInUse, requireFreePorts } from "./ports.ts";
@@ -63,17 +63,22 @@ export async function startServer({
       applicationName: `baton ${config.serverName}`.slice(0, 63),
       onError: (error: Error) => logger.warn({ err: error }, "an idle database connection broke"),
     };
-    const db = openDatabase({ ...database, connectionsMax: config.databaseConnections });
+    onStep?.("migrating the schema");
+    await migrateSchema(openDatabase({ ...database, connectionsMax: 1 }), logger);
+
+    const db = openDatabase({
+      ...database,
+      connectionsMax: config.databaseConnections,
+      answerMsMax: DATABASE_ANSWER_MS_MAX,
+    });
     stops.push(["the database connections", () => db.close()]);
     const reads = openDatabase({
       ...database,
       connectionsMax: READ_CONNECTIONS_MAX,
       statementMsMax: READ_MS_MAX,
+      answerMsMax: DATABASE_ANSWER_MS_MAX,
     });
     stops.push(["the database connections for reading", () => reads.close()]);
-
-    onStep?.("migrating the schema");
-    await migrateSchema(db, logger);
 
     onStep?.("starting the engine");
     const engine = await startEngine({
@@ -144,8 +149,13 @@ function connectionOf(config: Config): pg.ClientConfig {
   return { connectionString: config.databaseUrl };
 }
 
+/** On a connection of its own: a migration may take its time. */
 async function migrateSchema(db: Database, logger: Logger): Promise<void> {
-  await migrate(db, { onApplied: (name) => logger.info({ migration: name }, "migrated") });
+  try {
+    await migrate(db, { onApplied: (name) => logger.info({ migration: name }, "migrated") });
+  } finally {
+    await db.close();
+  }
 }
 
 async function listen(http: ReturnType<typeof createHttpApp>, config: Config): Promise<number> {

@@ -1,4 +1,6 @@
 /** The one implementation of {@link Operations}: checks what came, calls the engine or the store, tells who must know. */
+import { setTimeout as sleep } from "node:timers/promises";
+
 import {
   checkDefinition,
   checkFilter,
@@ -21,7 +23,7 @@ import {
 import type { JobView, Page, QueueView, TaskDefinition } from "../domain/views.ts";
 import type { Intake } from "../dispatch/intake.ts";
 import { NAMESPACE_ID, type Lanes } from "../dispatch/lanes.ts";
-import { patiently } from "../dispatch/patience.ts";
+import { once, patiently } from "../dispatch/patience.ts";
 import type { Watchers } from "../dispatch/watchers.ts";
 import { AppError, jobNotFound } from "../errors.ts";
 import {
@@ -52,6 +54,9 @@ export interface OperationsParts {
   readonly isStopping: () => boolean;
 }
 
+/** A database that takes longer than this to say anything is not one to send jobs to. */
+const READY_MS_MAX = 2_000;
+
 /** Counts for people end here: exact below, "at least" from here on. */
 const COUNT_MAX = 10_000;
 
@@ -64,7 +69,7 @@ export function createOperations(parts: OperationsParts): Operations {
 
   const requireJob = async (jobId: string): Promise<JobView> => {
     checkJobId(jobId);
-    const job = await read(() => jobGet(reads, jobId));
+    const job = await patiently(db, () => jobGet(db, jobId));
     if (job === undefined) throw jobNotFound(jobId);
     return job;
   };
@@ -79,8 +84,14 @@ export function createOperations(parts: OperationsParts): Operations {
     }
     parts.onChanged([...result.cancelledIds, ...result.stops.map((stop) => stop.jobId)]);
   };
+  /** The change is made; when it cannot be announced, the poll finds it. */
+  const announceQueued = (laneIds: readonly number[]): Promise<void> =>
+    parts.onQueuedIds(laneIds).catch(() => undefined);
+  const announcePause = (): Promise<void> => parts.onPauseChanged().catch(() => undefined);
   const queueGet = async (name: string): Promise<QueueView> => {
-    const [queue] = await laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX, name);
+    const [queue] = await patiently(db, () =>
+      laneStore.queueList(db, NAMESPACE_ID, COUNT_MAX, name),
+    );
     if (queue === undefined) throw queueNotFound(name);
     return queue;
   };
@@ -90,7 +101,7 @@ export function createOperations(parts: OperationsParts): Operations {
     jobGet: requireJob,
     attemptList: async (jobId) => {
       checkJobId(jobId);
-      const attempts = await read(() => attemptList(reads, jobId, ATTEMPT_LIST_MAX));
+      const attempts = await patiently(db, () => attemptList(db, jobId, ATTEMPT_LIST_MAX));
       if (attempts.length === 0) await requireJob(jobId);
       return attempts;
     },
@@ -115,7 +126,7 @@ export function createOperations(parts: OperationsParts): Operations {
       const list = ["logs", jobId, attempt];
       const afterNumber = Number(positionOf(list, cursor) ?? 0);
       const lines = await read(() =>
-        logList(reads, { jobId, attempt, afterNumber, limit: limit + 1 }),
+        logList(db, { jobId, attempt, afterNumber, limit: limit + 1 }),
       );
       if (lines.length === 0) await requireJob(jobId);
       return page(list, lines, limit, (line) => String(line.number));
@@ -123,14 +134,19 @@ export function createOperations(parts: OperationsParts): Operations {
     cancel: async (jobId, reason) => {
       checkJobId(jobId);
       refuse(checkReason(reason));
-      const result = await patiently(db, () => cancelJob(db, jobId, reason));
+      let isRepeat = false;
+      const result = await patiently(db, () => {
+        const cancelled = cancelJob(db, jobId, reason, isRepeat);
+        isRepeat = true;
+        return cancelled;
+      });
       announceCancel(result, reason);
       return { state: result.stops.length > 0 ? "running" : "cancelled" };
     },
     cancelMany: async (filter, limit, reason) => {
       refuse(checkFilter(filter));
       refuse(checkReason(reason));
-      const result = await patiently(db, () => cancelJobs(db, filter, limit, reason));
+      const result = await once(db, () => cancelJobs(db, filter, limit, reason));
       announceCancel(result, reason);
       return {
         cancelledCount: result.cancelledIds.length,
@@ -140,15 +156,15 @@ export function createOperations(parts: OperationsParts): Operations {
     },
     redrive: async (jobId) => {
       checkJobId(jobId);
-      const laneIds = await redriveJob(db, jobId);
+      const laneIds = await once(db, () => redriveJob(db, jobId));
       parts.onChanged([jobId]);
-      await parts.onQueuedIds(laneIds);
+      await announceQueued(laneIds);
     },
     redriveMany: async (filter, limit) => {
       refuse(checkFilter(filter));
-      const { laneIds, hasMore } = await redriveJobs(db, filter, limit);
+      const { laneIds, hasMore } = await once(db, () => redriveJobs(db, filter, limit));
       watchers.hintEvents();
-      await parts.onQueuedIds([...new Set(laneIds)]);
+      await announceQueued([...new Set(laneIds)]);
       return { redrivenCount: laneIds.length, hasMore };
     },
     watchJob: (jobId, signal) => {
@@ -162,17 +178,17 @@ export function createOperations(parts: OperationsParts): Operations {
     queueList: () => read(() => laneStore.queueList(reads, NAMESPACE_ID, COUNT_MAX)),
     queuePause: async (name, reason) => {
       refuse(checkReason(reason));
-      await lanes.ensureQueue(name);
-      await laneStore.queuePause(db, NAMESPACE_ID, name, reason);
-      await parts.onPauseChanged();
+      await patiently(db, () => lanes.ensureQueue(name));
+      await patiently(db, () => laneStore.queuePause(db, NAMESPACE_ID, name, reason));
+      await announcePause();
       return queueGet(name);
     },
     queueResume: async (name) => {
       // PostgreSQL takes no NUL in a text, not even to find nothing.
       if (checkName("queue", name) !== undefined) throw queueNotFound(name);
-      const rows = await laneStore.queueResume(db, NAMESPACE_ID, name);
+      const rows = await patiently(db, () => laneStore.queueResume(db, NAMESPACE_ID, name));
       if (rows.length === 0) throw queueNotFound(name);
-      await parts.onPauseChanged();
+      await announcePause();
       return queueGet(name);
     },
     taskList: () => read(() => laneStore.taskList(reads, NAMESPACE_ID, TASKS_MAX)),
@@ -183,22 +199,23 @@ export function createOperations(parts: OperationsParts): Operations {
       return task;
     },
     taskPut: async (definition) => {
-      await checkTask(db, definition);
-      await laneStore.taskPut(db, NAMESPACE_ID, [definition]);
-      await lanes.refreshTasks([definition.name]);
-      parts.onTasks([definition.name]);
-      const [task] = await laneStore.taskList(db, NAMESPACE_ID, 1, [definition.name]);
-      return task ?? definition;
+      const { name } = definition;
+      await patiently(db, () => checkTask(db, definition));
+      await patiently(db, () => laneStore.taskPut(db, NAMESPACE_ID, [definition]));
+      await patiently(db, () => lanes.refreshTasks([name]));
+      parts.onTasks([name]);
+      return lanes.task(name) ?? definition;
     },
     workerList: () => read(() => workerList(reads)),
     serverList: () => read(() => serverList(reads)),
     jobCounts: () => read(() => jobCounts(reads, COUNT_MAX)),
     isReady: async () => {
       if (parts.isStopping()) return false;
-      return laneStore.queuePaused(db, NAMESPACE_ID).then(
+      const answer = laneStore.queuePaused(db, NAMESPACE_ID).then(
         () => true,
         () => false,
       );
+      return Promise.race([answer, sleep(READY_MS_MAX, false, { ref: false })]);
     },
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { patiently, persistently } from "./patience.ts";
+import { once, patiently, persistently } from "./patience.ts";
 
 const away = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
 const badData = Object.assign(new Error("invalid byte sequence"), { code: "22021" });
@@ -44,6 +44,18 @@ describe("patiently", () => {
     abandonment.abort();
 
     await assert.rejects(waiting, { code: "unavailable" });
+  });
+});
+
+describe("once", () => {
+  it("repeats what a deadlock undid", async () => {
+    const deadlock = Object.assign(new Error("deadlock detected"), { code: "40P01" });
+
+    assert.equal(await once(patient(), failing(deadlock)), "done");
+  });
+
+  it("says unavailable, and does not repeat what may have been done", async () => {
+    await assert.rejects(once(patient(), failing(away)), { code: "unavailable" });
   });
 });
 

@@ -36,6 +36,26 @@ export async function patiently<Result>(
 }
 
 /**
+ * Runs work that must not be repeated when it may have been committed: only a transaction that stood in another one's way
+ * is tried again.
+ *
+ * @throws AppError unavailable when the database is away: the work was done, or it was not
+ */
+export async function once<Result>(
+  { abandoned }: Abandonable,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isConflictError(error)) throw asUnavailable(error);
+      await wait(FIRST_WAIT_MS, abandoned, error);
+    }
+  }
+}
+
+/**
  * Runs work that must not be given up, until it succeeds or turns out to be about its data: a disk that is full, or a
  * lock that is held, is a reason to wait, not to forget.
  *

@@ -212,9 +212,9 @@ export class Watchers {
       (row) => !filter.states?.length || filter.states.includes(row.state),
     );
     const laneIds = [...new Set(wanted.flatMap((row) => row.lane_ids))];
-    const lanes = new Map(
-      (await this.#options.lanes.resolve(laneIds)).map((lane) => [lane.id, lane]),
-    );
+    const { db } = this.#options;
+    const resolved = await patiently(db, () => this.#options.lanes.resolve(laneIds));
+    const lanes = new Map(resolved.map((lane) => [lane.id, lane]));
     const events = wanted.flatMap((row) =>
       row.job_ids.flatMap((jobId, index): JobEventView[] => {
         const lane = lanes.get(row.lane_ids[index] ?? -1);
@@ -239,7 +239,7 @@ export class Watchers {
       return resumable(events);
     }
     const ids = [...new Set(events.map((event) => event.jobId))];
-    const matching = new Set(await jobMatching(this.#options.db, ids, filter));
+    const matching = new Set(await patiently(db, () => jobMatching(db, ids, filter)));
     return resumable(events.filter((event) => matching.has(event.jobId)));
   }
 }

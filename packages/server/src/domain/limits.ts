@@ -44,6 +44,8 @@ export const LEASE_LANES_MAX = 64;
 export const SWEEP_BATCH_MAX = 1_000;
 /** Bytes that wait for one worker to read; until some are sent it gets no more jobs, and is not heard. */
 export const WORKER_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
+/** A database that leaves a statement of the engine without an answer for so long counts as away. */
+export const DATABASE_ANSWER_MS_MAX = MINUTE_MS;
 /** A list or a count that takes longer is cancelled. */
 export const READ_MS_MAX = 10 * SECOND_MS;
 /** Connections for people's lists and looks: however slow, they leave the engine its own. */

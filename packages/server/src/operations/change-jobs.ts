@@ -20,18 +20,22 @@ export interface CancelJobsResult {
 /**
  * Ends a job that does not run, or notes on a running one that it should stop.
  *
+ * @param isRepeat it follows a try whose answer was lost, which may have cancelled the job
  * @throws AppError job_not_found, job_finished
  */
 export function cancelJob(
   database: Database,
   jobId: string,
   reason: string | undefined,
+  isRepeat = false,
 ): Promise<CancelJobsResult> {
   return database.transaction(async (tx) => {
     const locked = await store.jobLock(tx, jobId);
     if (locked.length === 0) {
       const [finished] = await store.finishedLock(tx, jobId);
       if (finished === undefined) throw jobNotFound(jobId);
+      if (isRepeat && finished.state === "cancelled")
+        return { cancelledIds: [jobId], stops: [], hasMore: false };
       throw new AppError(
         "job_finished",
         `Job ${jobId} is ${finished.state} already, so it can not be cancelled.`,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { aDatabase } from "../../test/database.ts";
-import { isConnectionError, type Database, type Db } from "./db.ts";
+import { aDatabase, aDatabaseConnection } from "../../test/database.ts";
+import { isConnectionError, openDatabase, type Database, type Db } from "./db.ts";
 import { sql } from "./sql.ts";
 
 describe("openDatabase", () => {
@@ -16,6 +16,23 @@ describe("openDatabase", () => {
     });
 
     await assert.rejects(failed, isConnectionError);
+    assert.deepEqual(await db.query(sql`select 1 as one`), [{ one: 1 }]);
+  });
+
+  it("breaks off a connection that leaves a statement without an answer, and goes on with another one", async (t) => {
+    const connection = await aDatabaseConnection(t);
+    const db = openDatabase({
+      connection,
+      connectionsMax: 1,
+      applicationName: "test",
+      onError: () => undefined,
+      answerMsMax: 100,
+    });
+    t.after(() => db.close());
+
+    const silent = db.query(sql`select pg_sleep(60)`);
+
+    await assert.rejects(silent, isConnectionError);
     assert.deepEqual(await db.query(sql`select 1 as one`), [{ one: 1 }]);
   });
 

@@ -1,7 +1,7 @@
 import pg from "pg";
 
 import { AppError } from "../errors.ts";
-import type { Statement } from "./sql.ts";
+import { sql, type Statement } from "./sql.ts";
 
 /** Runs statements: the pool, or one transaction. */
 export interface Db {
@@ -31,8 +31,10 @@ export interface DatabaseOptions {
   readonly connection: pg.ClientConfig;
   readonly connectionsMax: number;
   readonly applicationName: string;
-  /** A statement that takes longer is cancelled. Absent: none is. */
+  /** A statement that takes longer is cancelled by PostgreSQL. Absent: none is. */
   readonly statementMsMax?: number | undefined;
+  /** A connection that leaves a statement without an answer for so long counts as broken. Absent: none does. */
+  readonly answerMsMax?: number | undefined;
   /** Called for a connection that broke while idle; the pool replaces it. */
   readonly onError: (error: Error) => void;
 }
@@ -58,15 +60,19 @@ export function openDatabase(options: DatabaseOptions): Database {
     max: options.connectionsMax,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     idleTimeoutMillis: 60_000,
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it before the first use of the connection
     onConnect: (client) => client.query(settings).then(() => undefined),
   });
   pool.on("error", options.onError);
   const abandonment = new AbortController();
+  const { answerMsMax } = options;
   return {
-    query: (statement, name) => run(pool, statement, name),
-    transaction: (work) => inTransaction(pool, work),
+    query: (statement, name) =>
+      withClient(pool, (client) => run({ client, answerMsMax }, statement, name)),
+    transaction: (work) =>
+      withClient(pool, (client) => inTransaction({ client, answerMsMax }, work)),
     connect: async (applicationName) => {
       const client = new pg.Client({ ...config, application_name: applicationName });
       client.on("error", ignoreBreak);
@@ -83,36 +89,67 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
-async function run<Row extends object>(
-  client: pg.Pool | pg.PoolClient,
-  statement: Statement,
-  name: string | undefined,
-): Promise<readonly Row[]> {
-  const { text, values } = statement.compile();
-  const result = await client.query<Row>({ text, values: [...values], ...(name && { name }) });
-  return result.rows;
+/** A connection of the pool, with a bound on how long it may leave a statement without an answer. */
+interface Connection {
+  readonly client: pg.PoolClient;
+  readonly answerMsMax: number | undefined;
 }
 
-async function inTransaction<Result>(
+async function run<Row extends object>(
+  { client, answerMsMax }: Connection,
+  statement: Statement,
+  name?: string,
+): Promise<readonly Row[]> {
+  const { text, values } = statement.compile();
+  const silence =
+    answerMsMax === undefined ? undefined : setTimeout(() => breakOff(client), answerMsMax);
+  try {
+    const result = await client.query<Row>({ text, values: [...values], ...(name && { name }) });
+    return result.rows;
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+/**
+ * A host that vanished sends no goodbye, and TCP goes on sending to it for a quarter of an hour. Whoever waits for its
+ * answer hears that the connection is broken, as if the host had been shut down.
+ */
+function breakOff(client: pg.PoolClient): void {
+  client.connection.stream.destroy(new Error("Connection terminated: no answer came in time"));
+}
+
+async function withClient<Result>(
   pool: pg.Pool,
-  work: (tx: Db) => Promise<Result>,
+  work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
   client.on("error", ignoreBreak);
   let failure: unknown;
   try {
-    await client.query("begin");
-    const result = await work({ query: (statement, name) => run(client, statement, name) });
-    await client.query("commit");
-    return result;
+    return await work(client);
   } catch (error) {
     failure = error;
-    await client.query("rollback").catch(() => undefined);
     throw error;
   } finally {
     client.off("error", ignoreBreak);
     // A connection that broke must not return to the pool.
     client.release(failure instanceof Error && isConnectionError(failure) ? failure : undefined);
+  }
+}
+
+async function inTransaction<Result>(
+  connection: Connection,
+  work: (tx: Db) => Promise<Result>,
+): Promise<Result> {
+  try {
+    await run(connection, sql`begin`);
+    const result = await work({ query: (statement, name) => run(connection, statement, name) });
+    await run(connection, sql`commit`);
+    return result;
+  } catch (error) {
+    await run(connection, sql`rollback`).catch(() => undefined);
+    throw error;
   }
 }
 
