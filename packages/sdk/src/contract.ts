@@ -24,6 +24,8 @@ export {
   RedriveRequest,
   RedriveResponse,
   RefusedBatch,
+  RefusedBulk,
+  RefusedJob,
   RetryPolicy,
   SubmitManyRequest,
   SubmitManyResponse,

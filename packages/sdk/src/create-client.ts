@@ -21,7 +21,7 @@ import {
   toTaskDefinition,
   toWorker,
 } from "./from-wire.ts";
-import type { JobSpec, SubmitResponse } from "./gen/baton/v1/job.ts";
+import type { JobSpec, RefusedBulk, SubmitResponse } from "./gen/baton/v1/job.ts";
 import { awaitResult } from "./job-handle.ts";
 import type { JobHandle } from "./job-handle.ts";
 import { toJobSpec, toWireTaskDefinition } from "./job-spec.ts";
@@ -112,8 +112,13 @@ class BatonClient implements Client {
     checkBulkBytes(jobs);
     const isRepeatable = jobs.every((spec) => spec.idempotencyKey !== "");
     const repeat = isRepeatable ? this.#safe : this.#once;
-    const submit = () =>
-      callUnary(this.#services, this.#services.jobs.submitMany, { jobs }, repeat);
+    const { submitMany } = this.#services.jobs;
+    const submit = async () => {
+      const request = { jobs, reportRefused: true };
+      const response = await callUnary(this.#services, submitMany, request, repeat);
+      if (response.refused !== undefined) throw bulkRejected(response.refused);
+      return response;
+    };
     const tasks = new Set(requests.map((request) => request.task));
     const response = await this.#withDefinitions([...tasks], submit);
     return response.jobs.map((job) => this.#handle<Output>(job));
@@ -277,6 +282,12 @@ function requestsOf(
     input,
     options: typeof options === "function" ? options(input, index) : options,
   }));
+}
+
+/** As the server's own error would say it, with every bad job. */
+function bulkRejected({ message, jobs }: RefusedBulk): BatonError {
+  const items = jobs.map(({ index, code, message: text }) => ({ index, code, message: text }));
+  return new BatonError("bulk_rejected", message, { items, itemCount: items.length });
 }
 
 /** The task objects among `tasks` that the error says are unknown to the server. */

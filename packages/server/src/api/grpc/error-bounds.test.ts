@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { asciiJson, boundDetails, boundMessage } from "./error-bounds.ts";
+import { AppError } from "../../errors.ts";
+import { asciiJson, boundDetails, boundMessage, refusedBulk } from "./error-bounds.ts";
 
 const anyText = fc.string({ unit: "binary", maxLength: 300 });
 
@@ -53,6 +54,8 @@ describe("boundDetails", () => {
     code: "invalid_argument",
     message,
   });
+  const everySecond = (count: number) =>
+    Array.from({ length: count / 2 }, (_, index) => item(index * 2));
   const items = (count: number) => Array.from({ length: count }, (_, index) => item(index));
 
   it("keeps details that fit", () => {
@@ -88,12 +91,23 @@ describe("boundDetails", () => {
   });
 
   it("cuts a list of indexes that is too long", () => {
-    const even = Array.from({ length: 5_000 }, (_, index) => item(index * 2));
-
-    const { indexes } = boundDetails({ items: even }, 5_000);
+    const { items: first, indexes } = boundDetails({ items: everySecond(10_000) }, 5_000);
 
     assert.match(String(indexes), /^0,2,4,6,.*,…$/);
-    assert.ok(String(indexes).length <= 1_000);
+    assert.ok(String(indexes).length > 3_700, "the indexes get three quarters of the room");
+    assert.deepEqual(first, everySecond(32));
+  });
+
+  it("has room for all indexes of 10,000 jobs of which every second is bad, in 32 KiB", () => {
+    const details = boundDetails({ items: everySecond(10_000) }, 32 * 1024, 100);
+
+    assert.equal(
+      details["indexes"],
+      everySecond(10_000)
+        .map(({ index }) => index)
+        .join(),
+    );
+    assert.equal([details["items"]].flat().length, 100);
   });
 
   it("leaves out details of another shape that do not fit", () => {
@@ -117,5 +131,27 @@ describe("boundDetails", () => {
         },
       ),
     );
+  });
+});
+
+describe("refusedBulk", () => {
+  it("has every item, with messages of at most 1,000 characters", () => {
+    const items = [
+      { index: 3, code: "malformed_json", message: "x".repeat(2_000) },
+      { index: 9_999, code: "task_not_found", message: "half \ud800" },
+    ];
+
+    assert.deepEqual(refusedBulk(new AppError("bulk_rejected", "2 of 10000", { items })), {
+      message: "2 of 10000",
+      jobs: [
+        { index: 3, code: "malformed_json", message: `${"x".repeat(999)}…` },
+        { index: 9_999, code: "task_not_found", message: "half \ufffd" },
+      ],
+    });
+  });
+
+  it("is none for another error", () => {
+    assert.equal(refusedBulk(new AppError("resource_exhausted", "full")), undefined);
+    assert.equal(refusedBulk(new TypeError("fault")), undefined);
   });
 });

@@ -1,11 +1,18 @@
-/** Keeps errors within what fits into trailers: messages are cut, long lists of bad items summed up. */
-
+/**
+ * Keeps errors within what fits: into trailers, where messages are cut and long lists of bad items summed up, and into
+ * an answer, which has room for every item.
+ */
+import type { RefusedBulk } from "@baton/sdk/contract";
 import { cutText } from "../../domain/cut-text.ts";
+import { AppError } from "../../errors.ts";
 
 /** Items of a bulk error that are told one by one, where they fit. */
 const ITEMS_MAX = 50;
 const ITEM_MESSAGE_CHARACTERS_MAX = 200;
-const INDEXES_CHARACTERS_MAX = 1_000;
+/** In an answer: 10,000 items of 3 bytes a character stay below half of the largest message. */
+const ANSWER_MESSAGE_CHARACTERS_MAX = 1_000;
+/** Of the room for a list of items, what the indexes of all may take; the first items themselves get the rest. */
+const INDEXES_SHARE_MAX = 0.75;
 
 /** One bad item of a bulk call, as `details.items` of `bulk_rejected` holds them. */
 interface Item {
@@ -45,19 +52,34 @@ export function boundMessage(message: string, encodedBytesMax: number): string {
 
 /**
  * Details that take at most so many more bytes of ASCII JSON than `{}`. A list of items is cut to its first ones, with
- * `itemCount` and `indexes` (all bad indexes as ranges, like "0-9,12") besides; other details that are too long are left
+ * `itemCount` and `indexes` (bad indexes as ranges, like "0-9,12", ending in "…" when they do not fit) besides; other details that are too long are left
  * out.
  */
 export function boundDetails(details: Details, bytesMax: number, itemsMax = ITEMS_MAX): Details {
   const items = itemsOf(details);
   if (items === undefined) return fits(details, bytesMax) ? details : {};
   if (items.length <= itemsMax && fits(details, bytesMax)) return details;
-  const summary = { itemCount: items.length, indexes: asRanges(items) };
+  const summary = { itemCount: items.length, indexes: asRanges(items, bytesMax) };
   for (let count = Math.min(items.length, itemsMax); count > 0; count = Math.floor(count * 0.8)) {
     const cut = { items: items.slice(0, count).map(shortItem), ...summary };
     if (fits(cut, bytesMax)) return cut;
   }
   return fits(summary, bytesMax) ? summary : { itemCount: items.length };
+}
+
+/** The whole error of a bulk call for an answer; undefined for every other error. */
+export function refusedBulk(error: unknown): RefusedBulk | undefined {
+  if (!(error instanceof AppError) || error.code !== "bulk_rejected") return undefined;
+  const jobs = itemsOf(error.details)?.map(({ index, code, message }) => ({
+    index,
+    code,
+    message: answerText(message),
+  }));
+  return jobs && { message: answerText(error.message), jobs };
+}
+
+function answerText(message: string): string {
+  return cutText(message, ANSWER_MESSAGE_CHARACTERS_MAX).toWellFormed();
 }
 
 function fits(details: Details, bytesMax: number): boolean {
@@ -87,14 +109,16 @@ function shortItem(item: Item): Item {
   return { index, code, message: cutText(message, ITEM_MESSAGE_CHARACTERS_MAX) };
 }
 
-function asRanges(items: readonly Item[]): string {
+function asRanges(items: readonly Item[], bytesMax: number): string {
+  const mark = ",…";
+  const textMax = bytesMax * INDEXES_SHARE_MAX - asciiJson(mark).length;
   const sorted = items.map((item) => item.index).toSorted((left, right) => left - right);
   let text = "";
   for (let at = 0; at < sorted.length;) {
     let end = at;
     while ((sorted[end + 1] ?? Number.NaN) === (sorted[end] ?? 0) + 1) end += 1;
     const range = end === at ? `${sorted[at]}` : `${sorted[at]}-${sorted[end]}`;
-    if (text.length + range.length + 2 > INDEXES_CHARACTERS_MAX) return `${text},…`;
+    if (text.length + 1 + range.length > textMax) return text + mark;
     text += text === "" ? range : `,${range}`;
     at = end + 1;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { status as Rpc } from "@grpc/grpc-js";
+import { BatonError, createClient } from "@baton/sdk";
 import {
   CancelRequest,
   JobFilter,
@@ -19,6 +20,12 @@ const AT = new Date("2026-11-22T10:00:00.123Z");
 
 function aSpec(different: Partial<JobSpec> = {}): JobSpec {
   return JobSpec.fromPartial({ task: "echo", input: Buffer.from("{}"), ...different });
+}
+
+function everySecondBad(count: number): JobSpec[] {
+  return Array.from({ length: count }, (_, index) =>
+    aSpec({ input: Buffer.from(index % 2 === 0 ? "{}" : "{") }),
+  );
 }
 
 /** A `submit` that accepts everything and keeps what it was given. */
@@ -197,6 +204,75 @@ describe("JobService.SubmitMany", () => {
     assert.match(
       JSON.stringify(refusal.told),
       /"items":\[\{"index":0,.*"itemCount":10000,"indexes":"0-9999"/,
+    );
+  });
+
+  it("answers every bad job of 10,000 when the request asks for it", async () => {
+    const { submit, calls } = acceptingSubmit();
+    await using bench = await startGrpc({ submit });
+    const jobs = everySecondBad(10_000);
+
+    const answer = await bench.answer(JobServiceService.submitMany, { jobs, reportRefused: true });
+
+    assert.deepEqual(answer.jobs, []);
+    assert.match(answer.refused?.message ?? "", /^5000 of 10000 jobs/);
+    assert.deepEqual(
+      answer.refused?.jobs.map(({ index, code }) => [index, code]),
+      Array.from({ length: 5_000 }, (_, index) => [2 * index + 1, "malformed_json"]),
+    );
+    assert.equal(calls.length, 0);
+  });
+
+  it("answers as always when the request asks for refused jobs and none is bad", async () => {
+    const { submit } = acceptingSubmit();
+    await using bench = await startGrpc({ submit });
+
+    const answer = await bench.answer(JobServiceService.submitMany, {
+      jobs: [aSpec(), aSpec()],
+      reportRefused: true,
+    });
+
+    assert.deepEqual([answer.jobs.length, answer.refused], [2, undefined]);
+  });
+
+  it("leaves every other error an error when the request asks for refused jobs", async () => {
+    await using bench = await startGrpc({
+      submit: () => Promise.reject(new AppError("resource_exhausted", "full")),
+    });
+
+    const refusal = await bench.refusal(JobServiceService.submitMany, {
+      jobs: [aSpec(), aSpec()],
+      reportRefused: true,
+    });
+
+    assert.equal(refusal.status, Rpc.RESOURCE_EXHAUSTED);
+  });
+
+  it("lets enqueueMany of the SDK throw every bad job of 10,000", async () => {
+    const { submit } = acceptingSubmit();
+    await using bench = await startGrpc({ submit }, { payloadBytesMax: 10 });
+    const client = createClient({ address: bench.address });
+    const inputs = Array.from({ length: 10_000 }, (_, index) =>
+      index % 2 === 0 ? index : "x".repeat(10),
+    );
+
+    const error: unknown = await client
+      .enqueueMany("echo", inputs)
+      .catch((thrown: unknown) => thrown);
+    client.close();
+
+    assert.ok(error instanceof BatonError);
+    assert.equal(error.code, "bulk_rejected");
+    assert.match(error.message, /^5000 of 10000 jobs .* at index 1: input may have 10 bytes/);
+    assert.equal(error.details["itemCount"], 5_000);
+    assert.deepEqual(
+      error.details["items"],
+      Array.from({ length: 5_000 }, (_, index) => ({
+        index: 2 * index + 1,
+        code: "payload_too_large",
+        message:
+          "input may have 10 bytes; received 12. Put large data elsewhere and pass a reference to it.",
+      })),
     );
   });
 

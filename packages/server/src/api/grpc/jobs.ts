@@ -16,6 +16,7 @@ import {
 import { AppError } from "../../errors.ts";
 import type { Operations } from "../operations.ts";
 import { decodeMessage } from "./decode.ts";
+import { refusedBulk } from "./error-bounds.ts";
 import { jobFilterFromMessage, targetFromMessage } from "./filter-message.ts";
 import { jobEventMessage, jobMessage, logLineMessage } from "./job-message.ts";
 import { jobSpecFromMessage, jobSpecsFromMessages } from "./job-spec-message.ts";
@@ -40,9 +41,15 @@ export function jobMethods(
       context,
       service.submitMany,
       decodeMessage(SubmitManyRequest),
-      async ({ jobs }) => {
+      async ({ jobs, reportRefused }) => {
         const { specs, unread } = jobSpecsFromMessages(jobs, payloadBytesMax);
-        return { jobs: [...(await operations.submit(specs, unread))] };
+        try {
+          return { jobs: [...(await operations.submit(specs, unread))] };
+        } catch (error) {
+          const refused = reportRefused === true ? refusedBulk(error) : undefined;
+          if (refused === undefined) throw error;
+          return { jobs: [], refused };
+        }
       },
     ),
     submitStream: clientStream(

@@ -110,11 +110,31 @@ export interface SubmitResponse {
 
 export interface SubmitManyRequest {
   jobs: JobSpec[];
+  /** For SubmitMany: answer bad jobs by `refused`, every one of them, instead of by an error. */
+  reportRefused?: boolean | undefined;
 }
 
 export interface SubmitManyResponse {
   /** In the order of the request. */
   jobs: SubmitResponse[];
+  /** Present only when the request has report_refused and jobs are bad: none was accepted, and `jobs` is empty. */
+  refused?: RefusedBulk | undefined;
+}
+
+/** What the error bulk_rejected says, whole. */
+export interface RefusedBulk {
+  message: string;
+  /** Every bad job, in the order of the request. */
+  jobs: RefusedJob[];
+}
+
+export interface RefusedJob {
+  /** Position in the request, from 0. */
+  index: number;
+  /** A code of docs/errors.md. */
+  code: string;
+  /** At most 1,000 characters. */
+  message: string;
 }
 
 export interface SubmitStreamResponse {
@@ -763,13 +783,16 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
 };
 
 function createBaseSubmitManyRequest(): SubmitManyRequest {
-  return { jobs: [] };
+  return { jobs: [], reportRefused: undefined };
 }
 
 export const SubmitManyRequest: MessageFns<SubmitManyRequest> = {
   encode(message: SubmitManyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.jobs) {
       JobSpec.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.reportRefused !== undefined) {
+      writer.uint32(16).bool(message.reportRefused);
     }
     return writer;
   },
@@ -795,6 +818,14 @@ export const SubmitManyRequest: MessageFns<SubmitManyRequest> = {
             message.jobs.push(JobSpec.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reportRefused = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -813,18 +844,22 @@ export const SubmitManyRequest: MessageFns<SubmitManyRequest> = {
   fromPartial<I extends Exact<DeepPartial<SubmitManyRequest>, I>>(object: I): SubmitManyRequest {
     const message = createBaseSubmitManyRequest();
     message.jobs = object.jobs?.map((e) => JobSpec.fromPartial(e)) || [];
+    message.reportRefused = object.reportRefused ?? undefined;
     return message;
   },
 };
 
 function createBaseSubmitManyResponse(): SubmitManyResponse {
-  return { jobs: [] };
+  return { jobs: [], refused: undefined };
 }
 
 export const SubmitManyResponse: MessageFns<SubmitManyResponse> = {
   encode(message: SubmitManyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.jobs) {
       SubmitResponse.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.refused !== undefined) {
+      RefusedBulk.encode(message.refused, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -850,6 +885,14 @@ export const SubmitManyResponse: MessageFns<SubmitManyResponse> = {
             message.jobs.push(SubmitResponse.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refused = RefusedBulk.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -868,6 +911,155 @@ export const SubmitManyResponse: MessageFns<SubmitManyResponse> = {
   fromPartial<I extends Exact<DeepPartial<SubmitManyResponse>, I>>(object: I): SubmitManyResponse {
     const message = createBaseSubmitManyResponse();
     message.jobs = object.jobs?.map((e) => SubmitResponse.fromPartial(e)) || [];
+    message.refused = (object.refused !== undefined && object.refused !== null)
+      ? RefusedBulk.fromPartial(object.refused)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRefusedBulk(): RefusedBulk {
+  return { message: "", jobs: [] };
+}
+
+export const RefusedBulk: MessageFns<RefusedBulk> = {
+  encode(message: RefusedBulk, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.message !== "") {
+      writer.uint32(10).string(message.message);
+    }
+    for (const v of message.jobs) {
+      RefusedJob.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefusedBulk {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusedBulk();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.jobs.push(RefusedJob.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RefusedBulk>, I>>(base?: I): RefusedBulk {
+    return RefusedBulk.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RefusedBulk>, I>>(object: I): RefusedBulk {
+    const message = createBaseRefusedBulk();
+    message.message = object.message ?? "";
+    message.jobs = object.jobs?.map((e) => RefusedJob.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRefusedJob(): RefusedJob {
+  return { index: 0, code: "", message: "" };
+}
+
+export const RefusedJob: MessageFns<RefusedJob> = {
+  encode(message: RefusedJob, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).int32(message.index);
+    }
+    if (message.code !== "") {
+      writer.uint32(18).string(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefusedJob {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusedJob();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RefusedJob>, I>>(base?: I): RefusedJob {
+    return RefusedJob.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RefusedJob>, I>>(object: I): RefusedJob {
+    const message = createBaseRefusedJob();
+    message.index = object.index ?? 0;
+    message.code = object.code ?? "";
+    message.message = object.message ?? "";
     return message;
   },
 };
@@ -2702,7 +2894,10 @@ export const JobServiceService = {
     responseSerialize: (value: SubmitResponse): Buffer => Buffer.from(SubmitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitResponse => SubmitResponse.decode(value),
   },
-  /** Accepts 1 to 10,000 jobs, all or none. Every bad item is reported with its index. */
+  /**
+   * Accepts 1 to 10,000 jobs, all or none. Bad ones are an error, whose trailer tells as many as fit, or, if the request
+   * says so, an answer that tells all.
+   */
   submitMany: {
     path: "/baton.v1.JobService/SubmitMany" as const,
     requestStream: false as const,
@@ -2795,7 +2990,10 @@ export const JobServiceService = {
 export interface JobServiceServer extends UntypedServiceImplementation {
   /** Accepts one job. Answered after its commit. */
   submit: handleUnaryCall<JobSpec, SubmitResponse>;
-  /** Accepts 1 to 10,000 jobs, all or none. Every bad item is reported with its index. */
+  /**
+   * Accepts 1 to 10,000 jobs, all or none. Bad ones are an error, whose trailer tells as many as fit, or, if the request
+   * says so, an answer that tells all.
+   */
   submitMany: handleUnaryCall<SubmitManyRequest, SubmitManyResponse>;
   /**
    * Accepts a stream of batches. Each batch is accepted or refused whole, as by SubmitMany; a refused batch does not
@@ -2834,7 +3032,10 @@ export interface JobServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitResponse) => void,
   ): ClientUnaryCall;
-  /** Accepts 1 to 10,000 jobs, all or none. Every bad item is reported with its index. */
+  /**
+   * Accepts 1 to 10,000 jobs, all or none. Bad ones are an error, whose trailer tells as many as fit, or, if the request
+   * says so, an answer that tells all.
+   */
   submitMany(
     request: SubmitManyRequest,
     callback: (error: ServiceError | null, response: SubmitManyResponse) => void,
