@@ -114,7 +114,8 @@ describe("Batcher", () => {
 
     assert.throws(() => batcher.add("d", 1), {
       code: "resource_exhausted",
-      message: "2 things wait for the database already. Slow down and try again.",
+      message:
+        "2 things wait for the database already, as much as this server keeps. Slow down and try again.",
     });
     endWrite(0);
     await settled();

@@ -60,7 +60,8 @@ export class Batcher<Item> {
     if (this.#pending.length >= pendingMax || this.#pendingWeight + weight > pendingWeightMax) {
       throw new AppError(
         "resource_exhausted",
-        `${this.#pending.length} ${what} wait for the database already. Slow down and try again.`,
+        `${this.#pending.length} ${what} wait for the database already, as much as this server keeps. ` +
+          "Slow down and try again.",
       );
     }
     this.#pending.push({ item, weight });

@@ -1,6 +1,7 @@
 /**
- * Every bound in the system, with its unit and its reason. At a bound the caller gets a clear error; nothing is dropped
- * silently.
+ * The bounds that callers and workers meet, and those that several parts of the server share, each with its unit and its
+ * reason. At a bound the caller gets a clear error; nothing is dropped silently. A number that one file alone needs (a
+ * pause, a poll, a queue between two functions) stands at that file's head.
  */
 import assert from "node:assert/strict";
 
@@ -20,9 +21,15 @@ export const BULK_JOBS_MAX = 10_000;
 /** Refused batches that a submit stream reports one by one. */
 export const REFUSED_BATCHES_MAX = 100;
 
-/** Jobs waiting in one server for their commit; beyond it a submit gets `resource_exhausted`. */
+/**
+ * Submits, and their jobs, that wait in one server for their commit; beyond it a submit gets `resource_exhausted`. Each of
+ * the three ways in has this bound of its own: jobs without keys, single jobs with keys, bulks with keys.
+ */
 export const INTAKE_PENDING_MAX = 100_000;
-/** Payload characters waiting in one server for their commit. */
+/**
+ * Payload characters that may wait beside that many jobs, in each of the three ways. What fewer jobs leave free goes to
+ * their payloads: about 1 GiB when there are few and large ones.
+ */
 export const INTAKE_PENDING_BYTES_MAX = 256 * 1024 * 1024;
 /** Jobs in one insert statement: beyond it batches cost memory without gain. */
 export const INTAKE_BATCH_MAX = 2_000;
@@ -61,7 +68,7 @@ export const MAX_ATTEMPTS_MAX = 1_000;
 export const MAX_ATTEMPTS_DEFAULT = 3;
 /** Attempts lost with their worker before the job is dead: a job that kills its worker must not do so for ever. */
 export const LOST_ATTEMPTS_MAX = 10;
-/** Snoozes of one job in a row of attempts; then it is dead. */
+/** Attempts of one job, whatever their outcome: one that snoozes or is redriven without end is dead at the next one. */
 export const ATTEMPTS_MAX = 100_000;
 export const RETRY_BASE_MS_DEFAULT = SECOND_MS;
 export const RETRY_BASE_MS_MAX = DAY_MS;
@@ -89,7 +96,7 @@ export const PROGRESS_BYTES_MAX = 16 * 1024;
 export const LOG_MESSAGE_BYTES_MAX = 16 * 1024;
 /** Log lines kept of one attempt; later ones are replaced by one line that says so. */
 export const LOG_LINES_PER_ATTEMPT_MAX = 10_000;
-/** Log lines waiting in one server; beyond it lines are refused and the worker is told by flow control. */
+/** Log lines that wait in one server. From half of it on, workers' streams are not read until those are written. */
 export const LOG_PENDING_MAX = 50_000;
 
 export const LIST_LIMIT_DEFAULT = 50;
