@@ -72,7 +72,7 @@ export class Leaser {
     for (const group of groups) {
       if (group.isLeasing || this.#isStopped) continue;
       group.isLeasing = true;
-      const running = this.#drain(group)
+      const running = this.#leaseUntilEmpty(group)
         .catch(async (error: unknown) => {
           this.#options.onError(error);
           // What the database refuses now it refuses again at once.
@@ -88,7 +88,7 @@ export class Leaser {
     }
   }
 
-  async #drain(group: WorkerGroup): Promise<void> {
+  async #leaseUntilEmpty(group: WorkerGroup): Promise<void> {
     while (!this.#isStopped && group.backlogCount > 0 && group.freeCount > 0) {
       if (!(await this.#leaseOnce(group))) return;
     }

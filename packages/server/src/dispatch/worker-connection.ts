@@ -1,4 +1,7 @@
-/** A worker's side of the engine: what its stream says, in the engine's words. */
+/**
+ * The way in from a worker: what its stream says, checked and in the engine's words. What the server knows of the worker,
+ * and gives to it, is its `WorkerSession`.
+ */
 import { fenceOf, type AttemptRef } from "../domain/job.ts";
 import { checkDefinition, checkName, isPlain, type SpecProblem } from "../domain/check-spec.ts";
 import { cutText } from "../domain/cut-text.ts";

@@ -1,4 +1,7 @@
-/** One connected worker as this server sees it: its slots and the attempts it holds. */
+/**
+ * One connected worker as this server sees it: its slots and the attempts it holds. Jobs reach the worker through it;
+ * what the worker says comes in by its `WorkerConnection`.
+ */
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { AttemptRef } from "../domain/job.ts";
 import type { HeldJob, LeasedJob } from "../store/job-lease.ts";

@@ -23,7 +23,7 @@ import { strictDecoder } from "../grpc/decode.ts";
 import { publicError } from "../grpc/error-status.ts";
 import { type MethodContext, type Methods, unary } from "../grpc/methods.ts";
 import type { Operations } from "../operations.ts";
-import { createAdmission } from "./master-admission.ts";
+import { createCapacity } from "./master-capacity.ts";
 import { masterJobMessage, masterJobSpec, statesOf } from "./master-job.ts";
 import { jobsAtOffset, jobTotal } from "./master-pages.ts";
 import { masterWorkerMessage, workerStatusFilter } from "./master-worker.ts";
@@ -97,14 +97,14 @@ function submitter({
   context,
   payloadBytesMax,
 }: MasterOptions): (request: SubmitJobRequest) => Promise<SubmitJobResponse> {
-  const admission = createAdmission(operations);
+  const capacity = createCapacity(operations);
   return async (request) => {
     try {
-      const verdict = await admission.check();
+      const verdict = await capacity.check();
       if (verdict.kind !== "open") return refusal(verdict.kind, verdict.message);
       const [result] = await operations.submit([masterJobSpec(request, payloadBytesMax)]);
       if (result === undefined) throw new Error("submit answered nothing for one job");
-      admission.countAccepted();
+      capacity.countAccepted();
       return { jobId: result.jobId, status: "success", message: "Job submitted successfully" };
     } catch (error) {
       const { path } = MasterServiceService.submitJob;

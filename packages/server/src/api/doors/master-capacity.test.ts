@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { WorkerState } from "../../domain/views.ts";
-import { createAdmission } from "./master-admission.ts";
+import { createCapacity } from "./master-capacity.ts";
 
-/** An admission over a fleet and a clock that the test moves. */
-function anAdmission(options: {
+/** A capacity over a fleet and a clock that the test moves. */
+function aCapacity(options: {
   readonly states?: readonly WorkerState[];
   readonly pending?: number;
 }) {
@@ -14,7 +14,7 @@ function anAdmission(options: {
     pending: options.pending ?? 0,
     lookCount: 0,
   };
-  const admission = createAdmission(
+  const capacity = createCapacity(
     {
       workerList: async () => {
         world.lookCount += 1;
@@ -39,83 +39,81 @@ function anAdmission(options: {
     },
     () => world.nowMs,
   );
-  return { world, admission };
+  return { world, capacity };
 }
 
-describe("createAdmission", () => {
+describe("createCapacity", () => {
   for (const state of ["active", "draining"] as const) {
     it(`is open with a worker that is ${state}`, async () => {
-      const { admission } = anAdmission({ states: ["gone", state] });
+      const { capacity } = aCapacity({ states: ["gone", state] });
 
-      assert.equal((await admission.check()).kind, "open");
+      assert.equal((await capacity.check()).kind, "open");
     });
   }
 
   for (const states of [[], ["gone"], ["detached"]] as const) {
     it(`is unavailable with workers ${JSON.stringify(states)}`, async () => {
-      const { admission } = anAdmission({ states });
+      const { capacity } = aCapacity({ states });
 
-      assert.equal((await admission.check()).kind, "unavailable");
+      assert.equal((await capacity.check()).kind, "unavailable");
     });
   }
 
   it("is overloaded from 10,000 pending jobs on", async () => {
     const kinds = await Promise.all(
-      [9_999, 10_000].map(
-        async (pending) => (await anAdmission({ pending }).admission.check()).kind,
-      ),
+      [9_999, 10_000].map(async (pending) => (await aCapacity({ pending }).capacity.check()).kind),
     );
 
     assert.deepEqual(kinds, ["open", "overloaded"]);
   });
 
   it("looks once a second while it is open", async () => {
-    const { world, admission } = anAdmission({});
+    const { world, capacity } = aCapacity({});
 
     for (const nowMs of [0, 1, 999, 1_000, 1_999, 2_000]) {
       world.nowMs = nowMs;
-      await admission.check();
+      await capacity.check();
     }
 
     assert.equal(world.lookCount, 3);
   });
 
   it("looks again at once while it is not open", async () => {
-    const { world, admission } = anAdmission({ states: [] });
-    await admission.check();
+    const { world, capacity } = aCapacity({ states: [] });
+    await capacity.check();
 
     world.states = ["active"];
-    const verdict = await admission.check();
+    const verdict = await capacity.check();
 
     assert.equal(verdict.kind, "open");
   });
 
   it("counts what it let in since it looked", async () => {
-    const { world, admission } = anAdmission({ pending: 9_998 });
-    await admission.check();
-    admission.countAccepted();
-    await admission.check();
-    admission.countAccepted();
+    const { world, capacity } = aCapacity({ pending: 9_998 });
+    await capacity.check();
+    capacity.countAccepted();
+    await capacity.check();
+    capacity.countAccepted();
     world.pending = 10_000;
 
-    const verdict = await admission.check();
+    const verdict = await capacity.check();
 
     assert.equal(verdict.kind, "overloaded");
     assert.equal(world.lookCount, 2);
   });
 
   it("looks once for all who ask at the same time", async () => {
-    const { world, admission } = anAdmission({});
+    const { world, capacity } = aCapacity({});
 
-    await Promise.all(Array.from({ length: 100 }, () => admission.check()));
+    await Promise.all(Array.from({ length: 100 }, () => capacity.check()));
 
     assert.equal(world.lookCount, 1);
   });
 
   it("looks again after a look that failed", async () => {
     let isAway = true;
-    const { admission } = anAdmission({});
-    const failing = createAdmission({
+    const { capacity } = aCapacity({});
+    const failing = createCapacity({
       workerList: async () => {
         if (isAway) throw new Error("away");
         return [];
@@ -127,6 +125,6 @@ describe("createAdmission", () => {
     isAway = false;
 
     assert.equal((await failing.check()).kind, "unavailable");
-    assert.equal((await admission.check()).kind, "open");
+    assert.equal((await capacity.check()).kind, "open");
   });
 });

@@ -11,17 +11,17 @@ export type Verdict =
   | { readonly kind: "open" }
   | { readonly kind: "unavailable" | "overloaded"; readonly message: string };
 
-export interface Admission {
+export interface Capacity {
   check(): Promise<Verdict>;
   /** To be called for each accepted job. */
   countAccepted(): void;
 }
 
 /** @param nowMs monotonic milliseconds; injected so that tests are exact */
-export function createAdmission(
+export function createCapacity(
   operations: Pick<Operations, "workerList" | "jobCounts">,
   nowMs: () => number = () => performance.now(),
-): Admission {
+): Capacity {
   let openUntilMs = Number.NEGATIVE_INFINITY;
   let pendingCount = 0;
   let looking: Promise<Verdict> | undefined;
