@@ -28,13 +28,17 @@ if (settings.isList) {
 async function bench(): Promise<void> {
   const say = (line: string): void => console.error(line);
   await using house = await openHouse();
+  let isInterrupted = false;
   const interrupt = (): void => {
+    // Terminals and `timeout` signal the whole group, so that the same wish comes more than once.
+    if (isInterrupted) return;
+    isInterrupted = true;
     say("Interrupted.");
     // The other processes end with this one; PostgreSQL would not.
     const isOver = (): void => process.exit(EXIT_INTERRUPTED);
     house[Symbol.asyncDispose]().then(isOver, isOver);
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, interrupt);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
   onParentExit(interrupt);
   const redis = await redisVersion(say);
   if (redis === undefined) say("SKIPPED: BullMQ on Redis, because there is no redis-server.");
