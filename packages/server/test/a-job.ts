@@ -7,7 +7,8 @@ import type { Db } from "../src/store/db.ts";
 import { jobInsert, type NewJob } from "../src/store/job-enqueue.ts";
 import { jobLease, type LeaseRow, type LeasedJob } from "../src/store/job-lease.ts";
 import { laneCreate, laneFind, queueCreate, taskPut } from "../src/store/lane.ts";
-import { serverStart, workerAttach } from "../src/store/worker.ts";
+import { serverStart } from "../src/store/server.ts";
+import { workerAttach } from "../src/store/worker.ts";
 
 /** A lane of the default namespace, with its queue and task. */
 export async function aLane(db: Db, queue = "default", task = "noop"): Promise<number> {

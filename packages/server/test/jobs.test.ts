@@ -8,7 +8,8 @@ import fc from "fast-check";
 
 import type { Database } from "../src/store/db.ts";
 import { sql } from "../src/store/sql.ts";
-import { serverStart, workerAttach, type NewWorker } from "../src/store/worker.ts";
+import { serverStart } from "../src/store/server.ts";
+import { workerAttach, type NewWorker } from "../src/store/worker.ts";
 import { aStoppedClock, type StoppedClock } from "./a-clock.ts";
 import { aLane } from "./a-job.ts";
 import { aDatabase } from "./database.ts";

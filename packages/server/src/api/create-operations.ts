@@ -36,7 +36,8 @@ import {
 import { isStatementTimeout, type Database } from "../store/db.ts";
 import { attemptList, jobCounts, jobGet, jobList, logList } from "../store/job-read.ts";
 import * as laneStore from "../store/lane.ts";
-import { serverList, workerList } from "../store/worker.ts";
+import { serverList } from "../store/server.ts";
+import { workerList } from "../store/worker.ts";
 import type { Operations } from "./operations.ts";
 
 export interface OperationsParts {

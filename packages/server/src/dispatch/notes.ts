@@ -6,7 +6,7 @@ import {
   logAppend,
   type NewLogLine,
   type ProgressReport,
-} from "../store/job-lease.ts";
+} from "../store/job-notes.ts";
 import { Batcher } from "./batcher.ts";
 import { patiently } from "./patience.ts";
 

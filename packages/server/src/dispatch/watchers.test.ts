@@ -8,7 +8,7 @@ import { newJobId } from "../domain/job-id.ts";
 import type { JobEventView, JobFilter } from "../domain/views.ts";
 import type { Database } from "../store/db.ts";
 import { jobSucceed } from "../store/job-finish.ts";
-import { jobProgress } from "../store/job-lease.ts";
+import { jobProgress } from "../store/job-notes.ts";
 import { Lanes } from "./lanes.ts";
 import { Watchers } from "./watchers.ts";
 

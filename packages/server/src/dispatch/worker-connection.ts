@@ -19,7 +19,7 @@ import {
 } from "../domain/limits.ts";
 import type { TaskDefinition } from "../domain/views.ts";
 import { AppError } from "../errors.ts";
-import type { NewLogLine, ProgressReport } from "../store/job-lease.ts";
+import type { NewLogLine, ProgressReport } from "../store/job-notes.ts";
 import type { Notes } from "./notes.ts";
 import type { AttemptOutcome, Outcomes } from "./outcomes.ts";
 import type { Stops } from "./stops.ts";

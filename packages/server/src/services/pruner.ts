@@ -3,7 +3,8 @@ import { PARTITION_DAYS_AHEAD, SWEEP_BATCH_MAX } from "../domain/limits.ts";
 import type { Db } from "../store/db.ts";
 import { partitionDrop, partitionEnsure, PARTITIONED, type Partitioned } from "../store/event.ts";
 import { idempotencyPrune } from "../store/job-enqueue.ts";
-import { serverPrune, workerPrune } from "../store/worker.ts";
+import { serverPrune } from "../store/server.ts";
+import { workerPrune } from "../store/worker.ts";
 
 export interface Retention {
   /** Succeeded and cancelled jobs, in days. */

@@ -2,7 +2,7 @@
 import { SWEEP_BATCH_MAX } from "../domain/limits.ts";
 import { expireJobs, reapGoneWorker, reapWorker, type ReapReport } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
-import { serverBury } from "../store/worker.ts";
+import { serverBury } from "../store/server.ts";
 
 /**
  * A server that did not renew for so long is declared dead; its workers reconnect elsewhere. Shorter than a worker's

@@ -1,6 +1,6 @@
 /** This server's own lease: a row that it renews. Whoever finds it not renewed declares the server dead. */
 import { isConnectionError, type Database } from "../store/db.ts";
-import { serverRenew, serverStart, serverStop } from "../store/worker.ts";
+import { serverRenew, serverStart, serverStop } from "../store/server.ts";
 
 export interface ServerIdentity {
   readonly name: string;

@@ -21,7 +21,7 @@ import {
 import { isUuid } from "../../domain/job-id.ts";
 import { LOG_LEVELS } from "../../domain/views.ts";
 import { AppError } from "../../errors.ts";
-import type { NewLogLine } from "../../store/job-lease.ts";
+import type { NewLogLine } from "../../store/job-notes.ts";
 import { taskDefinitionFromMessage } from "./task-message.ts";
 
 /** PostgreSQL's integer. */
