@@ -52,16 +52,20 @@ function withNames(jobs: Statement): Statement {
       left join baton.worker on worker.id = job.worker_id`;
 }
 
-/** One job with its payloads, live or finished. One statement: a job that moves meanwhile stands in one place of it. */
+/** One job with its payloads, live or finished. */
 export async function jobGet(db: Db, jobId: string): Promise<JobView | undefined> {
-  const [row] = await db.query<JobRow>(
+  const live = sql`select ${columns(true, true)} from baton.job where job.id = ${jobId}`;
+  const [row] = await db.query<JobRow>(withNames(live), "job_get_live");
+  if (row !== undefined) return toJob(row);
+  // In one snapshot with the live ones: a job may have been redriven since the first look.
+  const [moved] = await db.query<JobRow>(
     withNames(sql`
-      select ${columns(true, true)} from baton.job where job.id = ${jobId}
+      ${live}
       union all
       select ${columns(false, true)} from baton.job_finished as job where job.id = ${jobId}`),
     "job_get",
   );
-  return row && toJob(row);
+  return moved && toJob(moved);
 }
 
 /** What changes while a job is watched. */
