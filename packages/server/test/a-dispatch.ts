@@ -131,6 +131,8 @@ export interface TroubledDatabase extends Database {
   holdAnswer(name: string): Promise<() => void>;
   /** The next statement of this name runs, and then seems to have failed. */
   loseAnswer(name: string, error: Error): void;
+  /** The next transaction is committed, and then seems to have failed. */
+  loseCommit(error: Error): void;
   /** The next statement of this name fails before it runs. */
   refuse(name: string, error: Error): void;
   /** How many statements of this name have begun. */
@@ -143,18 +145,31 @@ export function aTroubledDatabase(db: Database): TroubledDatabase {
   const losses = new Map<string, Error>();
   const refusals = new Map<string, Error>();
   const counts = new Map<string, number>();
-  const query: Db["query"] = async (statement, name = "") => {
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-    fail(refusals, name);
-    const rows = await db.query<never>(statement, name === "" ? undefined : name);
-    fail(losses, name);
-    const hold = holds.get(name);
-    if (holds.delete(name)) await new Promise<void>((resolve) => hold?.(resolve));
-    return rows;
-  };
+  let lostCommit: Error | undefined;
+  const queryOf =
+    (on: Db): Db["query"] =>
+    async (statement, name = "") => {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      fail(refusals, name);
+      const rows = await on.query<never>(statement, name === "" ? undefined : name);
+      fail(losses, name);
+      const hold = holds.get(name);
+      if (holds.delete(name)) await new Promise<void>((resolve) => hold?.(resolve));
+      return rows;
+    };
   return {
     ...db,
-    query,
+    query: queryOf(db),
+    transaction: async (work) => {
+      const result = await db.transaction((tx) => work({ query: queryOf(tx) }));
+      const lost = lostCommit;
+      lostCommit = undefined;
+      if (lost !== undefined) throw lost;
+      return result;
+    },
+    loseCommit: (error) => {
+      lostCommit = error;
+    },
     holdAnswer: (name) => new Promise((resolve) => holds.set(name, resolve)),
     loseAnswer: (name, error) => void losses.set(name, error),
     refuse: (name, error) => void refusals.set(name, error),

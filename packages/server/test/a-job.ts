@@ -12,10 +12,10 @@ import { workerAttach } from "../src/store/worker.ts";
 
 /** A lane of the default namespace, with its queue and task. */
 export async function aLane(db: Db, queue = "default", task = "noop"): Promise<number> {
-  await queueCreate(db, 1, queue);
+  await queueCreate(db, 1, [queue]);
   await taskPut(db, 1, [{ name: task }]);
-  await laneCreate(db, 1, queue, task);
-  return present((await laneFind(db, 1, queue, task))[0]).id;
+  await laneCreate(db, 1, [{ queue, task }]);
+  return present((await laneFind(db, 1, [{ queue, task }]))[0]).id;
 }
 
 /** A connected worker of a server of its own. */

@@ -5,8 +5,8 @@ import type { JobSpec, SubmitResult } from "../domain/job-spec.ts";
 import { BULK_JOBS_MAX } from "../domain/limits.ts";
 import type { TaskDefinition } from "../domain/views.ts";
 import { AppError, refuseBadJobs, type BadJob } from "../errors.ts";
-import { asUnavailable } from "../store/db.ts";
 import type { NewJob, NewJobExtra } from "../store/job-enqueue.ts";
+import type { LaneName } from "../store/lane.ts";
 import type { Lane } from "./lane.ts";
 import { DEFAULT_QUEUE, NAMESPACE_ID, type Lanes } from "./lanes.ts";
 
@@ -42,7 +42,7 @@ export class Admission {
    * Checks 1 to BULK_JOBS_MAX specs, all or none.
    *
    * @param unread jobs of the same call that its door could not read
-   * @throws AppError of the one job, or bulk_rejected with every bad one
+   * @throws AppError of the one job, or bulk_rejected with every bad one; unavailable
    */
   async admit(
     specs: readonly JobSpec[],
@@ -75,55 +75,41 @@ export class Admission {
   }
 
   async #admitSlowly(specs: readonly JobSpec[], unread: readonly BadJob[]): Promise<AdmittedJob[]> {
+    const { lanes } = this.#options;
     const problems: BadJob[] = [...unread];
     const keys = new Map<string, number>();
-    const tasks = new Map<string, TaskDefinition | AppError>();
-    const unreadIndexes = new Set(unread.map(({ index }) => index));
-    let index = 0;
-    for (const spec of specs) {
-      while (unreadIndexes.has(index)) index += 1;
+    const sound = numbered(specs, unread).filter(({ spec, index }) => {
       // Always looked at: a job that is bad itself must not hide that another one has its key.
       const twin = duplicateKey(keys, spec, index);
-      const error = this.#problem(spec) ?? twin ?? (await this.#taskProblem(spec.task, tasks));
+      const error = this.#problem(spec) ?? twin;
       if (error !== undefined) problems.push({ index, error });
-      index += 1;
-    }
+      return error === undefined;
+    });
+
+    const unknownTasks = await lanes.requireTasks(new Set(sound.map(({ spec }) => spec.task)));
+    const runnable = sound.filter(({ spec, index }) => {
+      const error = unknownTasks.get(spec.task);
+      if (error !== undefined) problems.push({ index, error });
+      return error === undefined;
+    });
+
+    const names = runnable.map(({ spec }) => laneNameOf(spec));
+    // A call that is refused leaves no queue behind.
+    const roomless = await (problems.length === 0 ? lanes.ensureAll(names) : lanes.refusals(names));
+    runnable.forEach(({ index }, place) => {
+      const error = roomless[place];
+      if (error !== undefined) problems.push({ index, error });
+    });
     refuseBadJobs(problems, specs.length + unread.length);
-
-    // Only now: a call that is refused leaves no queue behind.
-    const jobs: AdmittedJob[] = [];
-    for (const spec of specs) {
-      const task = tasks.get(spec.task);
-      if (task === undefined || task instanceof AppError)
-        throw new Error(`task ${spec.task} was not checked`);
-      jobs.push(
-        admitted(
-          spec,
-          await this.#options.lanes.ensure(spec.queue ?? DEFAULT_QUEUE, spec.task),
-          task,
-        ),
-      );
-    }
-    return jobs;
+    return runnable.map(({ spec }) => this.#admitted(spec));
   }
 
-  /** Each task of a call is looked up once, whether it is found or not. */
-  async #taskProblem(
-    name: string,
-    tasks: Map<string, TaskDefinition | AppError>,
-  ): Promise<AppError | undefined> {
-    const known = tasks.get(name) ?? (await this.#taskOrProblem(name));
-    tasks.set(name, known);
-    return known instanceof AppError ? known : undefined;
-  }
-
-  async #taskOrProblem(name: string): Promise<TaskDefinition | AppError> {
-    try {
-      return await this.#options.lanes.requireTask(name);
-    } catch (error) {
-      if (error instanceof AppError && error.code === "task_not_found") return error;
-      throw asUnavailable(error);
-    }
+  #admitted(spec: JobSpec): AdmittedJob {
+    const { queue, task: taskName } = laneNameOf(spec);
+    const lane = this.#options.lanes.find(queue, taskName);
+    const task = this.#options.lanes.task(taskName);
+    if (lane === undefined || task === undefined) throw new Error(`${taskName} was not looked up`);
+    return admitted(spec, lane, task);
   }
 
   #problem(spec: JobSpec): AppError | undefined {
@@ -160,6 +146,24 @@ export function toNewJob(job: AdmittedJob, workerId: number | undefined): NewJob
     workerId,
     extra: job.extra,
   };
+}
+
+/** The specs of a call with their places in it; those between them could not be read. */
+function numbered(
+  specs: readonly JobSpec[],
+  unread: readonly BadJob[],
+): readonly { readonly spec: JobSpec; readonly index: number }[] {
+  const unreadIndexes = new Set(unread.map(({ index }) => index));
+  let index = -1;
+  return specs.map((spec) => {
+    do index += 1;
+    while (unreadIndexes.has(index));
+    return { spec, index };
+  });
+}
+
+function laneNameOf(spec: JobSpec): LaneName {
+  return { queue: spec.queue ?? DEFAULT_QUEUE, task: spec.task };
 }
 
 function duplicateKey(

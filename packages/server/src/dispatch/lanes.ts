@@ -1,30 +1,57 @@
 /** What this server knows of lanes, queues and tasks. The database decides; this is a cache that the hot path reads. */
 import { checkName } from "../domain/check-spec.ts";
-import { LANES_MAX, QUEUES_MAX, TASKS_MAX } from "../domain/limits.ts";
+import { BULK_JOBS_MAX, INTAKE_PENDING_MAX, LANES_MAX, TASKS_MAX } from "../domain/limits.ts";
 import type { TaskDefinition } from "../domain/views.ts";
 import { AppError } from "../errors.ts";
-import type { Db } from "../store/db.ts";
+import {
+  laneKey,
+  laneRefusals,
+  makeLanes,
+  makeQueue,
+  type LaneRefusals,
+} from "../operations/make-lanes.ts";
+import type { Database } from "../store/db.ts";
 import * as store from "../store/lane.ts";
+import { Batcher } from "./batcher.ts";
 import { Lane } from "./lane.ts";
+import { patiently } from "./patience.ts";
 
 /** The one namespace of today; part of every key. */
 export const NAMESPACE_ID = 1;
 /** Where jobs go that name no queue. */
 export const DEFAULT_QUEUE = "default";
 
+/** Somebody who waits for new lanes. */
+interface MakeCall {
+  readonly names: readonly store.LaneName[];
+  readonly resolve: (refusals: LaneRefusals) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class Lanes {
-  readonly #db: Db;
+  readonly #db: Database;
   readonly #byId = new Map<number, Lane>();
   readonly #byName = new Map<string, Map<string, Lane>>();
-  readonly #creating = new Map<string, Promise<Lane>>();
+  /** One transaction at a time: those who ask for the same new lanes in one moment make them once. */
+  readonly #making: Batcher<MakeCall>;
   readonly #tasks = new Map<string, TaskDefinition>();
   #paused: ReadonlySet<string> = new Set();
   readonly #onLane: (lane: Lane) => void;
 
   /** @param onLane called for each lane as it becomes known */
-  constructor(db: Db, onLane: (lane: Lane) => void) {
+  constructor(db: Database, onLane: (lane: Lane) => void) {
     this.#db = db;
     this.#onLane = onLane;
+    this.#making = new Batcher({
+      batchWeightMax: BULK_JOBS_MAX,
+      pendingMax: INTAKE_PENDING_MAX,
+      pendingWeightMax: INTAKE_PENDING_MAX,
+      what: "calls with new queues or tasks",
+      writesMax: 1,
+      write: (calls) => this.#make(calls),
+      // Each call is told itself.
+      onError: () => undefined,
+    });
   }
 
   /** Reads everything; again later to learn what other servers changed. */
@@ -69,26 +96,46 @@ export class Lanes {
   /**
    * The lane of a queue and a task, made when it is new.
    *
-   * @throws AppError resource_exhausted
+   * @throws AppError resource_exhausted, unavailable
    */
-  ensure(queue: string, task: string): Promise<Lane> {
-    const known = this.find(queue, task);
-    if (known !== undefined) return Promise.resolve(known);
-    const key = `${queue}\n${task}`;
-    const creating = this.#creating.get(key);
-    if (creating !== undefined) return creating;
-    const made = this.#create(queue, task).finally(() => this.#creating.delete(key));
-    this.#creating.set(key, made);
-    return made;
+  async ensure(queue: string, task: string): Promise<Lane> {
+    const [refusal] = await this.ensureAll([{ queue, task }]);
+    if (refusal !== undefined) throw refusal;
+    const lane = this.find(queue, task);
+    if (lane === undefined) throw new Error(`lane ${queue}/${task} vanished after it was made`);
+    return lane;
   }
 
-  /** Makes a queue, if it is new. @throws AppError invalid_argument, resource_exhausted */
+  /**
+   * Makes those of these lanes that are new: all of them, or none when one of them has no room.
+   *
+   * @returns for each name, in order, why it has no room; when none has a reason, all lanes are known here
+   * @throws AppError resource_exhausted when too many calls wait, unavailable
+   */
+  async ensureAll(names: readonly store.LaneName[]): Promise<readonly (AppError | undefined)[]> {
+    const unknown = this.#unknown(names);
+    if (unknown.length === 0) return [];
+    const refusals = await new Promise<LaneRefusals>((resolve, reject) => {
+      this.#making.add({ names: unknown, resolve, reject }, unknown.length);
+    });
+    return names.map((name) => refusals.get(laneKey(name)));
+  }
+
+  /** The same, without making any. @throws AppError unavailable */
+  async refusals(names: readonly store.LaneName[]): Promise<readonly (AppError | undefined)[]> {
+    const unknown = this.#unknown(names);
+    if (unknown.length === 0) return [];
+    const refusals = await patiently(this.#db, () => laneRefusals(this.#db, NAMESPACE_ID, unknown));
+    return names.map((name) => refusals.get(laneKey(name)));
+  }
+
+  /** Makes a queue, if it is new. @throws AppError invalid_argument, resource_exhausted, unavailable */
   async ensureQueue(name: string): Promise<void> {
     const problem = checkName("queue", name);
-    if (problem !== undefined) throw new AppError("invalid_argument", problem.message);
-    const { queues } = await store.nameCounts(this.#db, NAMESPACE_ID);
-    if (queues >= QUEUES_MAX) throw exhausted("queues", QUEUES_MAX);
-    await store.queueCreate(this.#db, NAMESPACE_ID, name);
+    if (problem !== undefined) {
+      throw new AppError("invalid_argument", problem.message, { field: problem.field });
+    }
+    await patiently(this.#db, () => makeQueue(this.#db, NAMESPACE_ID, name));
   }
 
   /** A task's definition as known here. */
@@ -96,14 +143,18 @@ export class Lanes {
     return this.#tasks.get(name);
   }
 
-  /** A task's definition, read when it is not known here. @throws AppError task_not_found */
-  async requireTask(name: string): Promise<TaskDefinition> {
-    const known = this.#tasks.get(name);
-    if (known !== undefined) return known;
-    const [row] = await store.taskList(this.#db, NAMESPACE_ID, 1, [name]);
-    if (row === undefined) throw unknownTask(name);
-    this.#tasks.set(name, row);
-    return row;
+  /**
+   * Reads the definitions of those tasks that are not known here; {@link task} gives them.
+   *
+   * @returns why tasks are not to be had, by name
+   * @throws AppError unavailable
+   */
+  async requireTasks(names: ReadonlySet<string>): Promise<ReadonlyMap<string, AppError>> {
+    const unknown = [...names].filter((name) => !this.#tasks.has(name));
+    if (unknown.length > 0) await patiently(this.#db, () => this.refreshTasks(unknown));
+    return new Map(
+      unknown.filter((name) => !this.#tasks.has(name)).map((name) => [name, unknownTask(name)]),
+    );
   }
 
   /** Reads these definitions anew. */
@@ -112,17 +163,25 @@ export class Lanes {
     for (const row of rows) this.#tasks.set(row.name, row);
   }
 
-  async #create(queue: string, task: string): Promise<Lane> {
-    let [row] = await store.laneFind(this.#db, NAMESPACE_ID, queue, task);
-    if (row === undefined) {
-      const { lanes } = await store.nameCounts(this.#db, NAMESPACE_ID);
-      if (lanes >= LANES_MAX) throw exhausted("pairs of queue and task", LANES_MAX);
-      await this.ensureQueue(queue);
-      await store.laneCreate(this.#db, NAMESPACE_ID, queue, task);
-      [row] = await store.laneFind(this.#db, NAMESPACE_ID, queue, task);
+  async #make(calls: readonly MakeCall[]): Promise<void> {
+    try {
+      const { rows, refusals } = await patiently(this.#db, () =>
+        makeLanes(
+          this.#db,
+          NAMESPACE_ID,
+          calls.map((call) => call.names),
+        ),
+      );
+      for (const row of rows) this.#know(row);
+      calls.forEach((call, index) => call.resolve(refusals[index] ?? new Map()));
+    } catch (error) {
+      for (const call of calls) call.reject(error);
     }
-    if (row === undefined) throw new Error(`lane ${queue}/${task} vanished after it was made`);
-    return this.#know(row);
+  }
+
+  #unknown(names: readonly store.LaneName[]): readonly store.LaneName[] {
+    const unknown = names.filter(({ queue, task }) => this.find(queue, task) === undefined);
+    return [...new Map(unknown.map((name) => [laneKey(name), name])).values()];
   }
 
   #know(row: store.LaneRow): Lane {
@@ -141,13 +200,6 @@ export class Lanes {
     this.#paused = new Set(names);
     for (const lane of this.#byId.values()) lane.setPaused(this.#paused.has(lane.queue));
   }
-}
-
-function exhausted(what: string, most: number): AppError {
-  return new AppError(
-    "resource_exhausted",
-    `There are ${most} ${what} already, the most that are kept.`,
-  );
 }
 
 function unknownTask(name: string): AppError {

@@ -14,16 +14,21 @@ export function laneList(db: Db, namespaceId: number, limit: number): Promise<re
     select id, queue, task from baton.lane where namespace_id = ${namespaceId} order by id limit ${limit}`);
 }
 
-/** The lane of a queue and a task, if there is one. */
+/** The name of a lane. */
+export type LaneName = Pick<LaneRow, "queue" | "task">;
+
+/** Those of these lanes that there are. */
 export function laneFind(
   db: Db,
   namespaceId: number,
-  queue: string,
-  task: string,
+  names: readonly LaneName[],
 ): Promise<readonly LaneRow[]> {
   return db.query<LaneRow>(sql`
-    select id, queue, task from baton.lane
-     where namespace_id = ${namespaceId} and queue = ${queue} and task = ${task}`);
+    select lane.id, lane.queue, lane.task
+      from unnest(${names.map((name) => name.queue)}::text[], ${names.map((name) => name.task)}::text[])
+             as name(queue, task)
+      join baton.lane
+        on lane.namespace_id = ${namespaceId} and lane.queue = name.queue and lane.task = name.task`);
 }
 
 /** Lanes by id; for those that another server made. */
@@ -32,20 +37,49 @@ export function laneGet(db: Db, ids: readonly number[]): Promise<readonly LaneRo
     select id, queue, task from baton.lane where id = any(${ids}::integer[])`);
 }
 
+/** Makes lanes of queues that exist; those that there are stay as they are. */
 export async function laneCreate(
   db: Db,
   namespaceId: number,
-  queue: string,
-  task: string,
+  names: readonly LaneName[],
 ): Promise<void> {
   await db.query(sql`
-    insert into baton.lane (namespace_id, queue, task) values (${namespaceId}, ${queue}, ${task})
+    insert into baton.lane (namespace_id, queue, task)
+    select ${namespaceId}::integer, name.queue, name.task
+      from unnest(${names.map((name) => name.queue)}::text[], ${names.map((name) => name.task)}::text[])
+             as name(queue, task)
+     order by name.queue, name.task
     on conflict do nothing`);
 }
 
-export async function queueCreate(db: Db, namespaceId: number, name: string): Promise<void> {
+/** Those of these queues that there are. */
+export async function queueFind(
+  db: Db,
+  namespaceId: number,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const rows = await db.query<{ name: string }>(sql`
+    select name from baton.queue where namespace_id = ${namespaceId} and name = any(${names}::text[])`);
+  return rows.map((row) => row.name);
+}
+
+/** Makes queues; those that there are stay as they are. */
+export async function queueCreate(
+  db: Db,
+  namespaceId: number,
+  names: readonly string[],
+): Promise<void> {
   await db.query(sql`
-    insert into baton.queue (namespace_id, name) values (${namespaceId}, ${name}) on conflict do nothing`);
+    insert into baton.queue (namespace_id, name)
+    select ${namespaceId}::integer, name
+      from unnest(${names}::text[]) as name
+     order by name
+    on conflict do nothing`);
+}
+
+/** Makes those who bring new names into a namespace take turns until the end of their transactions. */
+export async function namespaceLock(tx: Db, namespaceId: number): Promise<void> {
+  await tx.query(sql`select from baton.namespace where id = ${namespaceId} for no key update`);
 }
 
 /** How many queues, tasks and lanes a namespace has. */
