@@ -8,8 +8,9 @@ import { openDatabase } from "../store/db.ts";
 import { sql } from "../store/sql.ts";
 
 describe("operations while the database is away", () => {
+  const cleanup = suiteCleanup();
+
   it("say unavailable, whatever is asked for", async (t) => {
-    const cleanup = { after: (stop: () => unknown) => t.after(stop) };
     const db = await aDatabase(cleanup);
     const { operations } = await anEngine(db, cleanup);
     await operations.taskPut({ name: "noop" });
@@ -21,20 +22,20 @@ describe("operations while the database is away", () => {
     // Nobody waits for it to come back.
     db.abandon();
 
-    for (const asked of [
-      operations.submit([{ task: "noop", input: "1", queue: "new" }]),
-      operations.jobGet(jobId),
-      operations.jobList({}),
-      operations.cancel(jobId, undefined),
-      operations.cancelMany({}, undefined, undefined),
-      operations.redrive(jobId),
-      operations.redriveMany({}, undefined),
-      operations.queuePause("default", undefined),
-      operations.queueResume("default"),
-      operations.taskPut({ name: "other" }),
-      operations.workerList(),
+    for (const ask of [
+      () => operations.submit([{ task: "noop", input: "1", queue: "new" }]),
+      () => operations.jobGet(jobId),
+      () => operations.jobList({}),
+      () => operations.cancel(jobId, undefined),
+      () => operations.cancelMany({}, undefined, undefined),
+      () => operations.redrive(jobId),
+      () => operations.redriveMany({}, undefined),
+      () => operations.queuePause("default", undefined),
+      () => operations.queueResume("default"),
+      () => operations.taskPut({ name: "other" }),
+      () => operations.workerList(),
     ])
-      await assert.rejects(asked, { code: "unavailable" });
+      await assert.rejects(ask, { code: "unavailable" });
     assert.equal(await operations.isReady(), false);
     t.mock.restoreAll();
   });
