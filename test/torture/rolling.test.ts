@@ -4,29 +4,34 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { aStage } from "../stage.ts";
+import { until } from "../until.ts";
 import { checkHistory } from "./history.ts";
-import { aLoadedSite } from "./loaded-site.ts";
+import { aLoadedSite, type LoadedSite } from "./loaded-site.ts";
 
 const SEED = 7;
+const RATE_PER_SECOND = 500;
 
 test("a rolling restart under load", async (t) => {
-  const site = await aLoadedSite(aStage(t), { seed: SEED, ratePerSecond: 500, workerCount: 2 });
+  const site = await aLoadedSite(aStage(t), {
+    seed: SEED,
+    ratePerSecond: RATE_PER_SECOND,
+    workerCount: 2,
+  });
   site.load.start();
 
   for (const worker of site.workers) {
     // Load before and after, so that there is something to lose.
-    await sleep(1_000);
+    await moreLoad(site);
     await worker.end("SIGTERM");
     worker.start();
     await worker.connected();
   }
-  await sleep(1_000);
+  await moreLoad(site);
   await site.server.stop();
   await site.server.start();
-  await sleep(1_000);
+  await moreLoad(site);
   const history = await site.settle();
 
   await t.test("breaks no promise", () => {
@@ -40,3 +45,9 @@ test("a rolling restart under load", async (t) => {
     );
   });
 });
+
+/** Resolves when a second's load more was accepted than now. */
+async function moreLoad({ load }: LoadedSite): Promise<void> {
+  const target = load.acknowledged.length + RATE_PER_SECOND;
+  await until("accepted jobs", 30_000, () => load.acknowledged.length >= target || undefined);
+}

@@ -10,6 +10,7 @@ import { createClient, type Client } from "@baton/sdk";
 
 import { runCli, startCli, type CliOptions, type CliProcess } from "../../../test/cli.ts";
 import { suiteCleanup } from "../../../test/suite.ts";
+import { until } from "../../../../../test/until.ts";
 import { runningPostmaster, stopPostmaster } from "../../postgres/postmaster.ts";
 
 /** Where to look, read from what dev prints. */
@@ -101,7 +102,7 @@ describe("baton dev", () => {
     const dev = await aDev();
 
     assert.equal(await dev.client.job(later.id).result({ timeoutMs: 30_000 }), "kept");
-    while (isAlive(orphan)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await untilGone(orphan);
     dev.child.kill("SIGINT");
     assert.equal((await dev.ended).exitCode, 0);
   });
@@ -141,15 +142,17 @@ describe("baton dev", () => {
 
     dev.child.kill("SIGINT");
     await dev.line(/stopping the worker/);
-    // What comes within half a second is the same Ctrl-C, passed on by somebody.
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    dev.child.kill("SIGINT");
+    // Again and again: what comes within half a second is the same Ctrl-C, passed on by somebody.
+    const exitCode = await until("an end long before the job's", 30_000, () => {
+      dev.child.kill("SIGINT");
+      return dev.child.exitCode ?? undefined;
+    });
 
-    assert.equal((await dev.ended).exitCode, 130);
-    while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
-    while ((await runningPostmaster(pgdata)) !== undefined) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    assert.equal(exitCode, 130);
+    await untilGone(pid);
+    await until("the end of PostgreSQL", 30_000, async () =>
+      (await runningPostmaster(pgdata)) === undefined ? true : undefined,
+    );
   });
 
   it("goes on when nobody reads what it says, and still stops in order", async () => {
@@ -202,6 +205,11 @@ async function aTakenPort(cleanup: { after(stop: () => unknown): void }): Promis
   const address = server.address();
   assert(address !== null && typeof address === "object");
   return address.port;
+}
+
+/** Polls, because nobody is told of the end of a process that is not one's child. */
+async function untilGone(pid: number): Promise<void> {
+  await until(`the end of process ${pid}`, 30_000, () => (isAlive(pid) ? undefined : true));
 }
 
 function isAlive(pid: number): boolean {

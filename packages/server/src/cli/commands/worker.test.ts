@@ -10,6 +10,7 @@ import { createClient, type Client } from "@baton/sdk";
 
 import { aServer, runCli, startCli, type CliProcess } from "../../../test/cli.ts";
 import { suiteCleanup } from "../../../test/suite.ts";
+import { until } from "../../../../../test/until.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../../../../..");
 
@@ -250,7 +251,7 @@ describe("baton worker", () => {
 
 /** Polls, because nobody is told of the end of a process that is not one's child. */
 async function untilGone(pid: number): Promise<void> {
-  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(`the end of process ${pid}`, 30_000, () => (isAlive(pid) ? undefined : true));
 }
 
 function isAlive(pid: number): boolean {
