@@ -1,6 +1,7 @@
 /** The rooms of dispatch/ wired together on a test database, without the loops and doors around them. */
 import assert from "node:assert/strict";
 
+import { Intake } from "../src/dispatch/intake.ts";
 import type { Lane } from "../src/dispatch/lane.ts";
 import { Lanes } from "../src/dispatch/lanes.ts";
 import { Leaser } from "../src/dispatch/leaser.ts";
@@ -37,9 +38,10 @@ export interface Dispatch {
   readonly outcomes: Outcomes;
   readonly stops: Stops;
   readonly leaser: Leaser;
+  readonly intake: Intake;
   readonly told: {
     readonly queued: Lane[];
-    readonly scheduled: number[];
+    readonly scheduled: (number | undefined)[];
     readonly changed: string[];
     readonly leased: string[];
   };
@@ -87,8 +89,20 @@ export async function aDispatch(
     onError,
   });
   const stops: Stops = new Stops({ lanes, workers, outcomes, now, onError });
+  const intake = new Intake({
+    db,
+    lanes,
+    workers,
+    payloadBytesMax: 1024 * 1024,
+    idempotencyMs: 60_000,
+    onQueued: (queued) => told.queued.push(...queued),
+    onScheduled: (dueInMs) => told.scheduled.push(dueInMs),
+    onChanged: (jobIds) => told.changed.push(...jobIds),
+    onError,
+  });
   await lanes.load();
   cleanup.after(async () => {
+    await intake.idle();
     stops.stop();
     await leaser.stop();
     await outcomes.idle();
@@ -99,6 +113,7 @@ export async function aDispatch(
     outcomes,
     stops,
     leaser,
+    intake,
     told,
     lane: async (queue, definition) => {
       if (definition !== undefined) {
