@@ -118,7 +118,10 @@ describe("Intake", () => {
       calls.map((results) => results.map(({ state }) => state)),
       [["queued", "running"], ["running"], ["queued", "running"]],
     );
-    assert.deepEqual(jobs.map(({ priority }) => priority).sort((a, b) => a - b), [5, 9, 9]);
+    assert.deepEqual(
+      jobs.map(({ priority }) => priority).sort((a, b) => a - b),
+      [5, 9, 9],
+    );
   });
 
   it("schedules what starts later without a slot, and tells when it is due", async () => {
