@@ -36,7 +36,7 @@ export interface LoadedSite {
 /** Enough for the longest handlers of the load and what is queued behind them. */
 const SLOTS = 200;
 /** The SDK's default. */
-const LEASE_MS = 8_000;
+const LEASE_MS = 7_000;
 const QUIET_DEADLINE_MS = 60_000;
 
 /** Starts everything but the load. After the test nothing of it is left. */
