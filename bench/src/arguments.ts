@@ -19,7 +19,7 @@ export interface Settings {
 }
 
 const JOBS_DEFAULT = 100_000;
-const JOBS_QUICK = 5_000;
+const JOBS_QUICK = 4_000;
 
 interface Flags {
   readonly list?: boolean;

@@ -21,6 +21,7 @@ export interface ScenarioRun {
 export async function runScenarios(run: ScenarioRun): Promise<readonly Sample[]> {
   const samples: Sample[] = [];
   for (const scenario of run.settings.scenarios) {
+    const startMs = performance.now();
     const rounds = roundsOf(scenario, run.settings);
     for (let round = 1; round <= rounds; round += 1) {
       for (const system of systemsOf(scenario, run)) {
@@ -33,6 +34,7 @@ export async function runScenarios(run: ScenarioRun): Promise<readonly Sample[]>
         }
       }
     }
+    run.say(`${scenario.name} took ${Math.round((performance.now() - startMs) / 1_000)} s`);
   }
   return samples;
 }

@@ -7,7 +7,6 @@ export const BULK_SUBMIT: Scenario = {
   name: "bulk-submit",
   summary: "many jobs a call, no worker",
   systems: SYSTEMS,
-  quickSystems: SYSTEMS.slice(0, 1),
   async run(turn) {
     await using stage = await openStage(turn);
     const jobs = jobsOf(turn);

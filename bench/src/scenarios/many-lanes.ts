@@ -16,6 +16,7 @@ export const MANY_LANES: Scenario = {
       await using stage = await openStage(turn);
       turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs, lanes }));
     }
+    if (turn.options.isQuick) return;
     await using stage = await openStage(turn);
     turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs }), `${BATON}, one lane`);
   },

@@ -11,7 +11,8 @@ const logger = new Logger(() => (level, message) => {
 });
 
 /**
- * Graphile Worker 0.18 with the settings of its own benchmark, which its page on performance shows as the fastest.
+ * Graphile Worker 0.18 with the settings of its own benchmark, which its page on performance shows as the fastest, and a
+ * larger local queue.
  *
  * @see https://worker.graphile.org/docs/performance
  */
@@ -58,10 +59,12 @@ export const GRAPHILE_WORKER: System = {
         worker: {
           connectionString,
           logger,
-          // docs/performance "Quick stats": 24 at a time on 25 connections, a local queue of 500, no delay.
+          // docs/performance "Quick stats": 24 at a time on 25 connections, no delay.
           concurrentJobs: 24,
           maxPoolSize: 25,
-          localQueue: { size: 500 },
+          // There it is 500; 2,000 made end to end 1.6 times as fast here (22 k instead of 14 k jobs/s), and 100 jobs at a
+          // time no faster than 24.
+          localQueue: { size: 2_000 },
           completeJobBatchDelay: 0,
           failJobBatchDelay: 0,
         },
