@@ -33,7 +33,7 @@ describe("Batcher", () => {
       batcher.add(item, 1);
       await nextTurn();
     }
-    assert.deepEqual([batches, batcher.pendingCount], [[["a"]], 2]);
+    assert.deepEqual([batches, batcher.pendingRows], [[["a"]], 2]);
     endWrite(0);
     await settled();
 
@@ -55,13 +55,13 @@ describe("Batcher", () => {
   });
 
   it("uses every statement it may have when more waits than one batch takes", async () => {
-    const { batcher, batches } = aBatcher({ writesMax: 2, batchWeightMax: 2 });
+    const { batcher, batches } = aBatcher({ writesMax: 2, batchRowsMax: 2 });
 
     for (const item of ["a", "b", "c", "d", "e"]) batcher.add(item, 1);
     await settled();
 
     assert.deepEqual(
-      [batches, batcher.pendingCount],
+      [batches, batcher.pendingRows],
       [
         [
           ["a", "b"],
@@ -72,15 +72,15 @@ describe("Batcher", () => {
     );
   });
 
-  it("ends a batch before the item that would make it too heavy", async () => {
-    const { batcher, batches, endWrite } = aBatcher({ batchWeightMax: 10 });
+  it("ends a batch before the item that would make it too large", async () => {
+    const { batcher, batches, endWrite } = aBatcher({ batchRowsMax: 10 });
 
-    for (const [item, weight] of [
+    for (const [item, rows] of [
       ["a", 4],
       ["b", 6],
       ["c", 1],
     ] as const)
-      batcher.add(item, weight);
+      batcher.add(item, rows);
     await settled();
     endWrite(0);
     await settled();
@@ -88,15 +88,15 @@ describe("Batcher", () => {
     assert.deepEqual(batches, [["a", "b"], ["c"]]);
   });
 
-  it("makes a batch of its own of an item that is heavier than a batch may be", async () => {
-    const { batcher, batches, endWrite } = aBatcher({ batchWeightMax: 10 });
+  it("makes a batch of its own of an item that is larger than a batch may be", async () => {
+    const { batcher, batches, endWrite } = aBatcher({ batchRowsMax: 10 });
 
-    for (const [item, weight] of [
+    for (const [item, rows] of [
       ["a", 1],
       ["b", 11],
       ["c", 1],
     ] as const)
-      batcher.add(item, weight);
+      batcher.add(item, rows);
     for (let write = 0; write < 3; write += 1) {
       await settled();
       endWrite(write);
@@ -106,7 +106,7 @@ describe("Batcher", () => {
   });
 
   it("refuses one item more than may wait, says how many do, and takes items again later", async () => {
-    const { batcher, batches, endWrite } = aBatcher({ pendingMax: 2 });
+    const { batcher, batches, endWrite } = aBatcher({ pendingRowsMax: 2 });
     batcher.add("a", 1);
     await nextTurn();
     batcher.add("b", 1);
@@ -126,14 +126,27 @@ describe("Batcher", () => {
     assert.deepEqual(batches, [["a"], ["b", "c"], ["d"]]);
   });
 
-  it("refuses more weight than may wait, and no lighter item for that", async () => {
-    const { batcher } = aBatcher({ pendingWeightMax: 10 });
+  it("refuses more rows than may wait, and no smaller item for that", async () => {
+    const { batcher } = aBatcher({ pendingRowsMax: 10 });
     batcher.add("a", 9);
 
     assert.throws(() => batcher.add("b", 2), { code: "resource_exhausted" });
     batcher.add("c", 1);
 
-    assert.equal(batcher.pendingCount, 2);
+    assert.equal(batcher.pendingRows, 10);
+  });
+
+  it("counts bytes apart from rows, in a batch and in what waits", async () => {
+    const { batcher, batches } = aBatcher({ batchBytesMax: 10, pendingBytesMax: 20 });
+    batcher.add("a", 1, 8);
+    batcher.add("b", 1, 8);
+
+    assert.throws(() => batcher.add("c", 1, 8), { code: "resource_exhausted" });
+    batcher.add("d", 1, 2);
+    await settled();
+
+    assert.deepEqual(batches, [["a"]]);
+    assert.deepEqual([batcher.pendingRows, batcher.pendingBytes], [2, 10]);
   });
 
   it("is idle before the first item and after the last write, not in between", async () => {
@@ -186,9 +199,10 @@ function aBatcher(different: Partial<BatcherOptions<string>> = {}) {
       return write.promise;
     },
     writesMax: 1,
-    batchWeightMax: 100,
-    pendingMax: 100,
-    pendingWeightMax: 1_000,
+    batchRowsMax: 100,
+    batchBytesMax: 1_000,
+    pendingRowsMax: 100,
+    pendingBytesMax: 10_000,
     what: "things",
     onError: (error) => errors.push(error),
     ...different,

@@ -5,11 +5,12 @@
 import { AppError } from "../errors.ts";
 
 export interface BatcherBounds {
-  /** Weight of one batch at most; an item heavier than that makes a batch of its own. */
-  readonly batchWeightMax: number;
-  /** Items and weight that may wait; beyond it `add` throws `resource_exhausted`. */
-  readonly pendingMax: number;
-  readonly pendingWeightMax: number;
+  /** Rows and bytes of one batch at most; an item that is larger makes a batch of its own. */
+  readonly batchRowsMax: number;
+  readonly batchBytesMax: number;
+  /** Rows and bytes that may wait; beyond either `add` throws `resource_exhausted`. */
+  readonly pendingRowsMax: number;
+  readonly pendingBytesMax: number;
   /** Named in the error of a full batcher. */
   readonly what: string;
 }
@@ -22,10 +23,17 @@ export interface BatcherOptions<Item> extends BatcherBounds {
   readonly onError: (error: unknown) => void;
 }
 
+interface Pending<Item> {
+  readonly item: Item;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
 export class Batcher<Item> {
   readonly #options: BatcherOptions<Item>;
-  #pending: { readonly item: Item; readonly weight: number }[] = [];
-  #pendingWeight = 0;
+  #pending: Pending<Item>[] = [];
+  #pendingRows = 0;
+  #pendingBytes = 0;
   #writes = 0;
   #isScheduled = false;
   #idle: (() => void)[] = [];
@@ -34,14 +42,14 @@ export class Batcher<Item> {
     this.#options = options;
   }
 
-  /** Number of items that wait for a statement. */
-  get pendingCount(): number {
-    return this.#pending.length;
+  /** Rows that wait for a statement. */
+  get pendingRows(): number {
+    return this.#pendingRows;
   }
 
-  /** Weight of the items that wait for a statement. */
-  get pendingWeight(): number {
-    return this.#pendingWeight;
+  /** Bytes that wait for a statement. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
   }
 
   /** Whether nothing waits and nothing is under way. */
@@ -52,20 +60,22 @@ export class Batcher<Item> {
   /**
    * Adds one item to the next batch.
    *
-   * @param weight share of `batchWeightMax`, at least 1
+   * @param rows that it makes, at least 1
+   * @param bytes of its payloads, or about as many
    * @throws AppError resource_exhausted
    */
-  add(item: Item, weight: number): void {
-    const { pendingMax, pendingWeightMax, what } = this.#options;
-    if (this.#pending.length >= pendingMax || this.#pendingWeight + weight > pendingWeightMax) {
+  add(item: Item, rows: number, bytes = 0): void {
+    const { pendingRowsMax, pendingBytesMax, what } = this.#options;
+    if (this.#pendingRows + rows > pendingRowsMax || this.#pendingBytes + bytes > pendingBytesMax) {
       throw new AppError(
         "resource_exhausted",
-        `${this.#pending.length} ${what} wait for the database already, as much as this server keeps. ` +
+        `${this.#pendingRows} ${what} wait for the database already, as much as this server keeps. ` +
           "Slow down and try again.",
       );
     }
-    this.#pending.push({ item, weight });
-    this.#pendingWeight += weight;
+    this.#pending.push({ item, rows, bytes });
+    this.#pendingRows += rows;
+    this.#pendingBytes += bytes;
     this.#schedule();
   }
 
@@ -106,16 +116,20 @@ export class Batcher<Item> {
   }
 
   #take(): Item[] {
-    let weight = 0;
+    const { batchRowsMax, batchBytesMax } = this.#options;
     let count = 0;
+    let rows = 0;
+    let bytes = 0;
     for (const entry of this.#pending) {
-      if (count > 0 && weight + entry.weight > this.#options.batchWeightMax) break;
-      weight += entry.weight;
+      const fits = rows + entry.rows <= batchRowsMax && bytes + entry.bytes <= batchBytesMax;
+      if (count > 0 && !fits) break;
       count += 1;
+      rows += entry.rows;
+      bytes += entry.bytes;
     }
-    const taken = this.#pending.slice(0, count);
-    this.#pending = this.#pending.slice(count);
-    this.#pendingWeight -= weight;
+    const taken = this.#pending.splice(0, count);
+    this.#pendingRows -= rows;
+    this.#pendingBytes -= bytes;
     return taken.map((entry) => entry.item);
   }
 

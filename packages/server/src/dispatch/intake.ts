@@ -33,15 +33,12 @@ export interface IntakeOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** So many payload characters weigh as much as one job. */
-const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / INTAKE_BATCH_MAX;
-
-/** Each job weighs 1 and its share of the bytes of one statement. */
 const BOUNDS: BatcherBounds = {
-  batchWeightMax: INTAKE_BATCH_MAX,
-  pendingMax: INTAKE_PENDING_MAX,
-  pendingWeightMax: INTAKE_PENDING_MAX + INTAKE_PENDING_BYTES_MAX / BYTES_PER_WEIGHT,
-  what: "submits",
+  batchRowsMax: INTAKE_BATCH_MAX,
+  batchBytesMax: BATCH_BYTES_MAX,
+  pendingRowsMax: INTAKE_PENDING_MAX,
+  pendingBytesMax: INTAKE_PENDING_BYTES_MAX,
+  what: "jobs",
 };
 
 export class Intake {
@@ -74,7 +71,7 @@ export class Intake {
     const jobs = await this.#admission.admit(specs, unread);
     const way = specs.some(hasKey) ? this.#keyed : this.#plain;
     return new Promise((resolve, reject) => {
-      way.add({ jobs, resolve, reject }, weightOf(specs));
+      way.add({ jobs, resolve, reject }, jobs.length, bytesOf(specs));
     });
   }
 
@@ -167,8 +164,8 @@ export class Intake {
   }
 }
 
-function weightOf(specs: readonly JobSpec[]): number {
-  return specs.reduce((sum, spec) => sum + 1 + spec.input.length / BYTES_PER_WEIGHT, 0);
+function bytesOf(specs: readonly JobSpec[]): number {
+  return specs.reduce((sum, spec) => sum + spec.input.length, 0);
 }
 
 function toFirstDelivery(job: AdmittedJob): JobDelivery {

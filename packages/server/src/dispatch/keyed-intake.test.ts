@@ -262,14 +262,20 @@ describe("KeyedIntake", () => {
       const intake = new KeyedIntake({
         db,
         idempotencyMs: 60_000,
-        bounds: { batchWeightMax: 10, pendingMax: 1, pendingWeightMax: 10, what: "submits" },
+        bounds: {
+          batchRowsMax: 10,
+          batchBytesMax: 10_000,
+          pendingRowsMax: 3,
+          pendingBytesMax: 10_000,
+          what: "jobs",
+        },
         onWritten: () => undefined,
         onError: (error) => assert.fail(String(error)),
       });
       const add = async (key: string) => {
         const jobs = await admission.admit([aSpec({ idempotencyKey: key }), aSpec()], []);
         return new Promise<readonly SubmitResult[]>((resolve, reject) => {
-          intake.add({ jobs, resolve, reject }, jobs.length);
+          intake.add({ jobs, resolve, reject }, jobs.length, 0);
         });
       };
       const holding = db.holdAnswer(INSERT);
@@ -277,7 +283,7 @@ describe("KeyedIntake", () => {
       const answer = await holding;
 
       const waiting = add("2");
-      await assert.rejects(add("3"), { code: "resource_exhausted", message: /1 submits wait/ });
+      await assert.rejects(add("3"), { code: "resource_exhausted", message: /2 jobs wait/ });
       answer();
 
       assert.deepEqual([(await underWay).length, (await waiting).length], [2, 2]);

@@ -54,8 +54,8 @@ export class KeyedIntake {
   }
 
   /** Adds a call to the next statement. @throws AppError resource_exhausted */
-  add(call: EnqueueCall, weight: number): void {
-    (call.jobs.length > 1 ? this.#bulks : this.#singles).add(call, weight);
+  add(call: EnqueueCall, rows: number, bytes: number): void {
+    (call.jobs.length > 1 ? this.#bulks : this.#singles).add(call, rows, bytes);
   }
 
   async idle(): Promise<void> {

@@ -43,9 +43,10 @@ export class Lanes {
     this.#db = db;
     this.#onLane = onLane;
     this.#making = new Batcher({
-      batchWeightMax: BULK_JOBS_MAX,
-      pendingMax: INTAKE_PENDING_MAX,
-      pendingWeightMax: INTAKE_PENDING_MAX,
+      batchRowsMax: BULK_JOBS_MAX,
+      batchBytesMax: Number.POSITIVE_INFINITY,
+      pendingRowsMax: INTAKE_PENDING_MAX,
+      pendingBytesMax: Number.POSITIVE_INFINITY,
       what: "calls with new queues or tasks",
       writesMax: 1,
       write: (calls) => this.#make(calls),

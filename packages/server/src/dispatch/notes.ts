@@ -1,5 +1,5 @@
 /** What handlers say while they run: progress and log lines, written in batches. Losing some to a crash is accepted. */
-import { LOG_PENDING_MAX, LOG_MESSAGE_BYTES_MAX } from "../domain/limits.ts";
+import { BATCH_BYTES_MAX, LOG_PENDING_BYTES_MAX, LOG_PENDING_MAX } from "../domain/limits.ts";
 import { isConnectionError, isDataError, type Database } from "../store/db.ts";
 import {
   jobProgress,
@@ -37,9 +37,10 @@ export class Notes {
       write: (entries) => this.#writeLogs(entries),
       // One at a time, so that the lines of an attempt keep their order.
       writesMax: 1,
-      batchWeightMax: LOG_BATCH,
-      pendingMax: LOG_PENDING_MAX,
-      pendingWeightMax: LOG_PENDING_MAX * 4,
+      batchRowsMax: LOG_BATCH,
+      batchBytesMax: BATCH_BYTES_MAX,
+      pendingRowsMax: LOG_PENDING_MAX,
+      pendingBytesMax: LOG_PENDING_BYTES_MAX,
       what: "log lines",
       onError: options.onError,
     });
@@ -54,9 +55,14 @@ export class Notes {
   /** Takes lines. Resolves at once, or after all waiting lines are written when there are many. */
   async logs(lines: readonly NewLogLine[]): Promise<void> {
     for (const line of lines) {
-      if (this.#logs.pendingCount >= LOG_PENDING_MAX / 2) await this.#logs.idle();
-      this.#logs.add({ kind: "line", line }, 1 + (line.message.length / LOG_MESSAGE_BYTES_MAX) * 3);
+      if (this.#isHalfFull()) await this.#logs.idle();
+      this.#logs.add({ kind: "line", line }, 1, line.message.length + (line.fields?.length ?? 0));
     }
+  }
+
+  #isHalfFull(): boolean {
+    const { pendingRows, pendingBytes } = this.#logs;
+    return pendingRows >= LOG_PENDING_MAX / 2 || pendingBytes >= LOG_PENDING_BYTES_MAX / 2;
   }
 
   /** Resolves when the lines taken so far are written; `undefined` when they are already. */

@@ -1,6 +1,11 @@
 /** Writes what was decided of attempts, in batches, and tells each entry whether its fence still held. */
 import { fenceOf, type JobError, type Outcome } from "../domain/job.ts";
-import { BATCH_BYTES_MAX, OUTCOME_BATCH_MAX, OUTCOME_PENDING_BYTES_MAX } from "../domain/limits.ts";
+import {
+  BATCH_BYTES_MAX,
+  OUTCOME_BATCH_MAX,
+  OUTCOME_PENDING_BYTES_MAX,
+  OUTCOME_PENDING_MAX,
+} from "../domain/limits.ts";
 import { rescheduleAttempts } from "../operations/end-attempts.ts";
 import { isDataError, type Database } from "../store/db.ts";
 import type { AttemptKey } from "../store/fence.ts";
@@ -44,11 +49,6 @@ export type Ending = {
   | { readonly kind: "reschedule"; readonly attempt: RescheduledAttempt }
 );
 
-/** So many payload characters weigh as much as one outcome. */
-const BYTES_PER_WEIGHT = BATCH_BYTES_MAX / OUTCOME_BATCH_MAX;
-
-const PENDING_WEIGHT_MAX = OUTCOME_PENDING_BYTES_MAX / BYTES_PER_WEIGHT;
-
 export class OutcomeWriter {
   readonly #options: OutcomeWriterOptions;
   readonly #batcher: Batcher<Ending>;
@@ -58,10 +58,11 @@ export class OutcomeWriter {
     this.#batcher = new Batcher({
       write: (endings) => this.#write(endings),
       writesMax: 2,
-      batchWeightMax: OUTCOME_BATCH_MAX,
+      batchRowsMax: OUTCOME_BATCH_MAX,
+      batchBytesMax: BATCH_BYTES_MAX,
       // What was reported is taken in. Who reports waits for room before it reports more.
-      pendingMax: Number.POSITIVE_INFINITY,
-      pendingWeightMax: Number.POSITIVE_INFINITY,
+      pendingRowsMax: Number.POSITIVE_INFINITY,
+      pendingBytesMax: Number.POSITIVE_INFINITY,
       what: "outcomes",
       onError: options.onError,
     });
@@ -69,12 +70,14 @@ export class OutcomeWriter {
 
   add(ending: Ending): void {
     const result = ending.kind === "succeed" ? ending.attempt.result : undefined;
-    this.#batcher.add(ending, 1 + (result?.length ?? 0) / BYTES_PER_WEIGHT);
+    this.#batcher.add(ending, 1, result?.length ?? 0);
   }
 
   /** Resolves when there is room for more; `undefined` when there is now. */
   room(): Promise<void> | undefined {
-    return this.#batcher.pendingWeight < PENDING_WEIGHT_MAX ? undefined : this.#batcher.idle();
+    const { pendingRows, pendingBytes } = this.#batcher;
+    const isFull = pendingRows > OUTCOME_PENDING_MAX || pendingBytes > OUTCOME_PENDING_BYTES_MAX;
+    return isFull ? this.#batcher.idle() : undefined;
   }
 
   /** Waits until everything added is written. */

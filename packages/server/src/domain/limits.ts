@@ -22,14 +22,11 @@ export const BULK_JOBS_MAX = 10_000;
 export const REFUSED_BATCHES_MAX = 100;
 
 /**
- * Submits, and their jobs, that wait in one server for their commit; beyond it a submit gets `resource_exhausted`. Each of
- * the three ways in has this bound of its own: jobs without keys, single jobs with keys, bulks with keys.
+ * Jobs that wait in one server for their commit; beyond it a submit gets `resource_exhausted`. Each of the three ways in has
+ * this bound of its own: jobs without keys, single jobs with keys, bulks with keys.
  */
 export const INTAKE_PENDING_MAX = 100_000;
-/**
- * Payload characters that may wait beside that many jobs, in each of the three ways. What fewer jobs leave free goes to
- * their payloads: about 1 GiB when there are few and large ones.
- */
+/** Payload characters that wait, in each of the three ways. */
 export const INTAKE_PENDING_BYTES_MAX = 256 * 1024 * 1024;
 /** Jobs in one insert statement: beyond it batches cost memory without gain. */
 export const INTAKE_BATCH_MAX = 2_000;
@@ -37,7 +34,9 @@ export const INTAKE_BATCH_MAX = 2_000;
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 /** Outcomes in one finish statement. */
 export const OUTCOME_BATCH_MAX = 2_000;
-/** Payload characters of outcomes that wait in one server; beyond it workers' streams are not read. */
+/** Outcomes that wait in one server; beyond it workers' streams are not read. */
+export const OUTCOME_PENDING_MAX = 100_000;
+/** The same for the characters of their results. */
 export const OUTCOME_PENDING_BYTES_MAX = 256 * 1024 * 1024;
 /** Jobs in one message to a worker. */
 export const JOBS_PER_MESSAGE_MAX = 1_000;
@@ -98,6 +97,8 @@ export const LOG_MESSAGE_BYTES_MAX = 16 * 1024;
 export const LOG_LINES_PER_ATTEMPT_MAX = 10_000;
 /** Log lines that wait in one server. From half of it on, workers' streams are not read until those are written. */
 export const LOG_PENDING_MAX = 50_000;
+/** The same for their characters. */
+export const LOG_PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
 export const LIST_LIMIT_DEFAULT = 50;
 export const LIST_LIMIT_MAX = 1_000;
