@@ -27,7 +27,10 @@ if (settings.isList) {
 
 async function bench(): Promise<void> {
   const say = (line: string): void => console.error(line);
-  await using house = await openHouse();
+  await using house = await openHouse({
+    // Alone, because it slows everybody a little.
+    hasStatements: settings.scenarios.every(({ name }) => name === "profile"),
+  });
   let isInterrupted = false;
   const interrupt = (): void => {
     // Terminals and `timeout` signal the whole group, so that the same wish comes more than once.

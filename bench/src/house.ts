@@ -11,21 +11,37 @@ import pg from "pg";
 import { startEmbeddedPostgres } from "../../packages/server/src/postgres/embedded.ts";
 import type { House } from "./systems/system.ts";
 
+/** What one statement of SQL did in all its calls. */
+export interface Statement {
+  readonly text: string;
+  readonly calls: number;
+  readonly rows: number;
+  readonly milliseconds: number;
+}
+
 export interface OwnedHouse extends House, AsyncDisposable {
   /** Such as "18.4". */
   readonly postgresVersion: string;
   /** A setting as PostgreSQL has it, such as "on". */
   setting(name: string): Promise<string>;
+  /** Statements of a database since the last call, those that took most time first. Empty when they are not counted. */
+  statements(database: string): Promise<readonly Statement[]>;
   /** Has PostgreSQL write out what is dirty, so that no later measurement pays for it. */
   checkpoint(): Promise<void>;
 }
 
-/** Starts PostgreSQL in a new directory. Disposing of the house removes everything. */
-export async function openHouse(): Promise<OwnedHouse> {
+/**
+ * Starts PostgreSQL in a new directory. Disposing of the house removes everything.
+ *
+ * @param options `hasStatements`: PostgreSQL counts statements, which costs a few percent
+ */
+export async function openHouse(options: { readonly hasStatements: boolean }): Promise<OwnedHouse> {
   const directory = await mkdtemp(join(tmpdir(), "baton-bench-"));
   // As root, PostgreSQL's account must be able to pass.
   await chmod(directory, 0o711);
-  const postgres = await startEmbeddedPostgres({ dataDirectory: join(directory, "data") });
+  const dataDirectory = join(directory, "data");
+  if (options.hasStatements) await preloadStatements(dataDirectory);
+  const postgres = await startEmbeddedPostgres({ dataDirectory });
   const admin = new pg.Client(postgres.connection);
   // It hears of a stop of PostgreSQL that comes in the middle of a run.
   admin.on("error", () => undefined);
@@ -37,6 +53,7 @@ export async function openHouse(): Promise<OwnedHouse> {
     return rows[0]?.value ?? "";
   };
   let directoryCount = 0;
+  if (options.hasStatements) await admin.query("create extension pg_stat_statements");
   return {
     postgresPid: postgres.pid,
     postgresVersion: (await setting("server_version")).split(" ")[0] ?? "",
@@ -52,6 +69,12 @@ export async function openHouse(): Promise<OwnedHouse> {
       await admin.query(`drop database if exists ${name} with (force)`);
       // What one system wrote must not be written out to disk during another one's turn.
       await admin.query("checkpoint");
+    },
+    statements: async (database) => {
+      if (!options.hasStatements) return [];
+      const { rows } = await admin.query<Statement>(STATEMENTS, [database]);
+      await admin.query("select pg_stat_statements_reset()");
+      return rows;
     },
     checkpoint: async () => {
       await admin.query("checkpoint");
@@ -70,3 +93,23 @@ export async function openHouse(): Promise<OwnedHouse> {
     },
   };
 }
+
+/** The library must be there when PostgreSQL starts. */
+async function preloadStatements(dataDirectory: string): Promise<void> {
+  const postgres = await startEmbeddedPostgres({ dataDirectory });
+  const client = new pg.Client(postgres.connection);
+  await client.connect();
+  await client.query("alter system set shared_preload_libraries = 'pg_stat_statements'");
+  await client.end();
+  await postgres.stop();
+}
+
+const STATEMENTS = `
+  select regexp_replace(query, '\\s+', ' ', 'g') as text,
+         calls::float8 as calls,
+         rows::float8 as rows,
+         total_exec_time as milliseconds
+    from pg_stat_statements
+    join pg_database on pg_database.oid = dbid
+   where datname = $1
+   order by total_exec_time desc`;

@@ -4,16 +4,19 @@ import pg from "pg";
 
 import { cpuSince, cpuUsed } from "../cpu.ts";
 import { openStage, type Stage } from "../parties.ts";
-import type { Scenario } from "../scenario.ts";
+import type { Statement } from "../house.ts";
+import type { Scenario, Turn } from "../scenario.ts";
 import { SYSTEMS } from "../systems/all.ts";
 import { endToEnd, jobsOf } from "../throughput.ts";
 
 /** A session of PostgreSQL tells its counters when it has been idle for 10 s, at the latest. */
 const STATISTICS_MS = 11_000;
+const STATEMENTS_TOLD = 8;
+const STATEMENT_CHARACTERS = 100;
 
 export const PROFILE: Scenario = {
   name: "profile",
-  summary: "end to end: CPU of each process, WAL and commits a job",
+  summary: "end to end: CPU of each process, WAL and commits a job; alone, statements too",
   systems: SYSTEMS,
   roundsDefault: 3,
   async run(turn) {
@@ -23,10 +26,13 @@ export const PROFILE: Scenario = {
     await endToEnd(turn, stage, { jobs: Math.ceil(jobs / 5) });
     await stage.crew.program.ask("halt");
     await using counters = await openCounters(stage);
+    const database = new URL(stage.site.baton?.databaseUrl ?? stage.site.target).pathname.slice(1);
+    await turn.house.statements(database);
     const before = { cpu: await cpuUsed(stage), ...(await counters.read()) };
 
     await endToEnd(turn, stage, { jobs });
 
+    tellStatements(turn, await turn.house.statements(database), jobs + Math.ceil(jobs / 5));
     // The warm-up of a fifth that belongs to it counts too.
     const ran = jobs + Math.ceil(jobs / 5);
     const cpu = await cpuSince(stage, before.cpu);
@@ -46,6 +52,22 @@ export const PROFILE: Scenario = {
     );
   },
 };
+
+function tellStatements(turn: Turn, statements: readonly Statement[], jobs: number): void {
+  if (statements.length === 0) return;
+  const calls = statements.reduce((sum, statement) => sum + statement.calls, 0);
+  turn.record(
+    { name: "statements", unit: "a thousand jobs", isLessBetter: true },
+    (calls * 1_000) / jobs,
+  );
+  for (const { text, calls: own, rows, milliseconds } of statements.slice(0, STATEMENTS_TOLD)) {
+    const perJobUs = Math.round((milliseconds * 1_000) / jobs);
+    const perCall = `${(rows / own).toFixed(0)} rows and ${(milliseconds / own).toFixed(2)} ms a call`;
+    turn.say(
+      `${perJobUs} µs a job, ${own} calls, ${perCall}: ${text.slice(0, STATEMENT_CHARACTERS)}`,
+    );
+  }
+}
 
 interface Counts {
   readonly walBytes?: number;
