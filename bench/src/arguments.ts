@@ -82,3 +82,12 @@ function systemsOf(text: string): readonly System[] {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
 }
+
+/** What was asked for, for a file of figures. */
+export function settingsRecord({ scenarios, systems, ...numbers }: Settings): object {
+  return {
+    ...numbers,
+    scenarios: scenarios.map(({ name }) => name),
+    ...(systems !== undefined && { systems: systems.map(({ name }) => name) }),
+  };
+}

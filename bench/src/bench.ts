@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
 import { onParentExit } from "../../packages/server/src/cli/parent.ts";
-import { parseArguments } from "./arguments.ts";
+import { parseArguments, settingsRecord } from "./arguments.ts";
 import { barLines } from "./bars.ts";
 import { figureTables } from "./figures.ts";
 import { openHouse } from "./house.ts";
@@ -54,10 +54,15 @@ async function bench(): Promise<void> {
   const samples = await runScenarios({ house, systems, settings, say });
 
   console.log(`\n${figureTables(samples)}\n`);
+  if (settings.isQuick)
+    console.log("A quick run proves that things work; its figures are no measurements.");
   for (const line of barLines(samples)) console.log(line);
   console.log(`\n${surroundingsText(about)}`);
   if (settings.jsonFile !== undefined) {
     const file = resolve(process.env["INIT_CWD"] ?? ".", settings.jsonFile);
-    await writeFile(file, `${JSON.stringify({ about, settings, samples }, null, 2)}\n`);
+    await writeFile(
+      file,
+      `${JSON.stringify({ about, settings: settingsRecord(settings), samples }, null, 2)}\n`,
+    );
   }
 }

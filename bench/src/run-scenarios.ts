@@ -5,6 +5,8 @@ import type { Scenario, Turn } from "./scenario.ts";
 import type { System } from "./systems/system.ts";
 
 const ROUNDS_DEFAULT = 5;
+/** A quick run begins no further turn after so long: a turn takes some seconds, and the run less than a minute. */
+const QUICK_MS_MAX = 50_000;
 
 export interface ScenarioRun {
   readonly house: OwnedHouse;
@@ -20,12 +22,17 @@ export interface ScenarioRun {
  */
 export async function runScenarios(run: ScenarioRun): Promise<readonly Sample[]> {
   const samples: Sample[] = [];
+  const runStartMs = performance.now();
   for (const scenario of run.settings.scenarios) {
     const startMs = performance.now();
     const rounds = roundsOf(scenario, run.settings);
     for (let round = 1; round <= rounds; round += 1) {
       for (const system of systemsOf(scenario, run)) {
         const place = `${scenario.name} ${round}/${rounds}, ${system.title}`;
+        if (run.settings.isQuick && performance.now() - runStartMs > QUICK_MS_MAX) {
+          run.say(`${place}: SKIPPED, the minute of a quick run is over`);
+          continue;
+        }
         run.say(`${place} …`);
         try {
           await scenario.run(turnOf({ ...run, scenario, round, system, place, samples }));
