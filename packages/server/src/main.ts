@@ -76,6 +76,7 @@ export async function startServer({
       ...database,
       connectionsMax: READ_CONNECTIONS_MAX,
       statementMsMax: READ_MS_MAX,
+      planning: "fresh",
       answerMsMax: DATABASE_ANSWER_MS_MAX,
     });
     stops.push(["the database connections for reading", () => reads.close()]);

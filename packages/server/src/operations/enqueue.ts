@@ -139,7 +139,9 @@ async function insertKeyed(
     await store.idempotencyRelease(
       tx,
       namespaceId,
-      released.map(({ job }) => job.id),
+      released.flatMap(({ job, idempotency }) =>
+        idempotency === undefined ? [] : [{ key: idempotency.key, jobId: job.id }],
+      ),
     );
   }
   return withStates(

@@ -205,11 +205,16 @@ export function jobPromote(
        limit ${limit}
          for update skip locked
     ),
+    placed as (
+      select id, nextval('baton.job_queue_position_seq') as queue_position
+        from (select id from due order by run_at) as due
+    ),
     moved as (
       update baton.job
-         set state = 'queued', run_at = null, queue_position = nextval('baton.job_queue_position_seq')
-        from (select id from due order by run_at) as due
-       where job.id = due.id
+         set state = 'queued', run_at = null, queue_position = placed.queue_position
+        from placed
+       where job.id = placed.id
+         and job.id = any(array(select id from placed))
       returning job.id, job.lane_id, job.attempt
     ),
     told as (

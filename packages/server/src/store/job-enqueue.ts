@@ -199,23 +199,25 @@ export function idempotencyHeld(
 export async function idempotencyRelease(
   tx: Db,
   namespaceId: number,
-  jobIds: readonly string[],
+  claims: readonly Pick<IdempotencyClaim, "key" | "jobId">[],
 ): Promise<void> {
   await tx.query(sql`
     delete from baton.idempotency
-     where namespace_id = ${namespaceId} and job_id = any(${jobIds}::uuid[])`);
+     where namespace_id = ${namespaceId}
+       and key = any(${claims.map((claim) => claim.key)}::text[])
+       and job_id = any(${claims.map((claim) => claim.jobId)}::uuid[])`);
 }
 
 /** Forgets keys that expired. @returns how many of at most `limit` */
 export async function idempotencyPrune(db: Db, limit: number): Promise<number> {
   const rows = await db.query(sql`
     delete from baton.idempotency
-     where (namespace_id, key) in (
-             select namespace_id, key from baton.idempotency
+     where ctid = any(array(
+             select ctid from baton.idempotency
               where expires_at <= baton.clock()
               order by expires_at
               limit ${limit}
-                for update skip locked)
+                for update skip locked))
     returning key`);
   return rows.length;
 }

@@ -208,6 +208,7 @@ const moveBack: Statement = sql`
         from ended
         join held using (id)
        where job.id = held.id
+         and job.id = any(array(select id from held))
          and held.cancel_requested_at is null
       returning job.id, job.state, job.lane_id, job.attempt`;
 

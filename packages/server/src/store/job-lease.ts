@@ -156,6 +156,7 @@ export function jobLease(
         join slot using (n)
        -- By the row's own place: it is locked, so it stays there.
        where job.ctid = numbered.place
+         and job.ctid = any(array(select place from numbered))
          and numbered.bytes_before < ${inputBytesMax}
       returning ${heldColumns}, job.input, numbered.n, numbered.candidate_count
     ),

@@ -1,0 +1,127 @@
+/** What statements of the hot path read must not depend on what PostgreSQL believes of the tables. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { aLane, aNewJob, aWorker, leaseFrom } from "../../test/a-job.ts";
+import { aDatabase } from "../../test/database.ts";
+import { suiteCleanup } from "../../test/suite.ts";
+import type { Database, Db } from "./db.ts";
+import { jobInsert } from "./job-enqueue.ts";
+import { jobFinish, jobReschedule, jobSucceed } from "./job-finish.ts";
+import { jobInputs, jobLease, jobRunning } from "./job-lease.ts";
+import { jobProgress } from "./job-notes.ts";
+import { sql } from "./sql.ts";
+
+const JOBS = 10_000;
+const BATCH = 10;
+/** A few pages for each row of a batch; all of the table has more than a thousand. */
+const PAGES_MAX = BATCH * 30;
+
+describe("a table that grew since its statistics were taken", () => {
+  const cleanup = suiteCleanup();
+  let db: Database;
+  let laneId: number;
+  let workerId: number;
+  let running: readonly { readonly id: string; readonly attempt: number }[];
+  before(async () => {
+    db = await aDatabase(cleanup);
+    [laneId, workerId] = [await aLane(db), await aWorker(db)];
+    await jobInsert(db, [aNewJob(laneId)], false);
+    await db.query(sql`analyze baton.job`);
+    const jobs = Array.from({ length: JOBS }, () => aNewJob(laneId));
+    for (let first = 0; first < JOBS; first += 2_000)
+      await jobInsert(db, jobs.slice(first, first + 2_000), false);
+    const slots = Array.from({ length: JOBS / 2 }, () => workerId);
+    running = await leaseFrom(db, [laneId], slots);
+  });
+
+  const fences = () =>
+    running.slice(0, BATCH).map(({ id, attempt }) => ({ jobId: id, attempt, durationMs: 0 }));
+  const failed = { failureCount: 1, lostCount: 0, error: undefined };
+  const statements: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
+    jobLease: (on) =>
+      jobLease(
+        on,
+        [{ laneId, most: BATCH }],
+        Array.from({ length: BATCH }, () => workerId),
+        1e6,
+      ),
+    jobRunning: (on) => jobRunning(on, running.slice(0, BATCH)),
+    jobInputs: (on) => jobInputs(on, running.slice(0, BATCH)),
+    jobProgress: (on) =>
+      jobProgress(
+        on,
+        fences().map((fence) => ({ ...fence, value: "1" })),
+      ),
+    jobSucceed: (on) =>
+      jobSucceed(
+        on,
+        fences().map((fence) => ({ ...fence, result: undefined })),
+      ),
+    jobFinish: (on) =>
+      jobFinish(
+        on,
+        fences().map((fence) => ({ ...fence, ...failed, state: "dead", outcome: "failed" })),
+      ),
+    jobReschedule: (on) =>
+      jobReschedule(
+        on,
+        fences().map((fence) => ({ ...fence, ...failed, outcome: "retry", delayMs: 0 })),
+      ),
+  };
+  for (const [name, run] of Object.entries(statements)) {
+    it(`is not read as a whole by ${name}`, async () => {
+      const plans = await plansOf(db, run);
+
+      const pages = plans.reduce((sum, plan) => sum + (plan["Shared Hit Blocks"] ?? 0), 0);
+      assert.ok(pages < PAGES_MAX, `${pages} pages for ${BATCH} rows`);
+      // Each row of one side against each row of the other: a second for a large batch.
+      const comparing = plans
+        .flatMap(nodesOf)
+        .filter((node) => node["Node Type"] === "Nested Loop" && "Join Filter" in node);
+      assert.deepEqual(comparing, []);
+    });
+  }
+});
+
+/** How statements were run, in a transaction that was taken back. */
+async function plansOf(
+  db: Database,
+  run: (db: Db) => Promise<unknown>,
+): Promise<readonly PlanNode[]> {
+  class TakenBack extends Error {}
+  const plans: PlanNode[] = [];
+  await db
+    .transaction(async (tx) => {
+      await run({
+        query: async (statement) => {
+          const [row] = await tx.query<{ readonly "QUERY PLAN": readonly Explained[] }>(
+            sql`explain (analyze, buffers, format json) ${statement}`,
+          );
+          plans.push(...(row?.["QUERY PLAN"] ?? []).map((explained) => explained.Plan));
+          return [];
+        },
+      });
+      throw new TakenBack();
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof TakenBack)) throw error;
+    });
+  return plans;
+}
+
+interface Explained {
+  readonly Plan: PlanNode;
+}
+
+interface PlanNode {
+  readonly "Node Type": string;
+  readonly "Join Filter"?: string;
+  /** Of the node and all below it. */
+  readonly "Shared Hit Blocks"?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+function nodesOf(node: PlanNode): readonly PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+}
