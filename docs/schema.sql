@@ -291,6 +291,7 @@ create table baton.attempt_default partition of baton.attempt DEFAULT;
 create table baton.event_default partition of baton.event DEFAULT;
 
 create table baton.job_dead partition of baton.job_finished FOR VALUES IN ('dead') partition by range (finished_at);
+CREATE INDEX job_dead_unique ON baton.job_dead USING btree (unique_key, id) WHERE (unique_key IS NOT NULL);
 
 create table baton.job_ended partition of baton.job_finished FOR VALUES IN ('succeeded', 'cancelled') partition by range (finished_at);
 

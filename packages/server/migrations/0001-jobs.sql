@@ -181,6 +181,8 @@ create table baton.job_ended partition of baton.job_finished
 create table baton.job_dead partition of baton.job_finished
   for values in ('dead') partition by range (finished_at);
 create index job_finished_id on baton.job_finished (id);
+-- Of dead jobs with one unique key, a redrive by filter takes the oldest.
+create index job_dead_unique on baton.job_dead (unique_key, id) where unique_key is not null;
 
 -- Attempts that were not their job's last; the last one stands in the job's own row. Never changed.
 create table baton.attempt (

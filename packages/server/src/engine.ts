@@ -56,7 +56,7 @@ export interface Engine {
 const PRUNE_INTERVAL_MS = 10 * 60_000;
 
 /** A server that stops waits so long for a database that is away; what workers report then, they tell the next server. */
-const DATABASE_STOP_WAIT_MS = 10_000;
+const DATABASE_STOP_WAIT_MS = 15_000;
 
 /** Behind notifications: definitions of tasks, lanes and pauses are read anew so often. */
 const RELOAD_INTERVAL_MS = 30_000;
@@ -207,7 +207,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     if (isDraining) return;
     isDraining = true;
     workerDoor.close("server_shutdown");
-    // Longer than calls have to end: what is cut then waits for a database that is away.
+    // Longer than calls and their outcomes take to end: what is cut then waits for a database that does not answer.
     setTimeout(() => {
       db.abandon();
       options.reads.abandon();

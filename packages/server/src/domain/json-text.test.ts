@@ -174,18 +174,20 @@ describe("parseJsonText", () => {
     );
   });
 
-  for (const [text, key] of [
-    ['{"__proto__": {"a": 1}}', "__proto__"],
-    ['[{"a": {"__proto__": 1}}]', "__proto__"],
-    ['{"\\u005f_proto__": 1}', "__proto__"],
-    ['{"constructor": {"prototype": {}}}', "constructor.prototype"],
-    ['{"constructor": {"\\u0070rototype": {}}}', "constructor.prototype"],
-    ['{"\\u0063onstructor": {"prototype": {}}}', "constructor.prototype"],
+  for (const [text, key, column] of [
+    ['{"__proto__": {"a": 1}}', "__proto__", 2],
+    ['[{"a": {"__proto__": 1}}]', "__proto__", 9],
+    ['["__proto__", {"__proto__": 1}]', "__proto__", 16],
+    ['{"\\u005f_proto__": 1}', "__proto__", 2],
+    ['{"constructor": {"prototype": {}}}', "constructor.prototype", 2],
+    ['{"constructor": {"\\u0070rototype": {}}}', "constructor.prototype", 2],
+    ['{"\\u0063onstructor": {"prototype": {}}}', "constructor.prototype", 2],
   ] as const) {
-    it(`names the forbidden key of ${text}`, () => {
+    it(`names the forbidden key of ${text} and its place`, () => {
       assert.equal(
         messageOf(bytesOf(text)),
-        `malformed_json: expected no key that changes prototypes, received the key "${key}"`,
+        `malformed_json: expected no key that changes prototypes, received the key "${key}" ` +
+          `at line 1, column ${column} (character ${column - 1})`,
       );
     });
   }

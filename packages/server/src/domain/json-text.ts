@@ -94,7 +94,8 @@ function parseDecoded(
     const key = findForbiddenKey(value);
     if (key !== undefined) {
       return malformed(
-        `expected no key that changes prototypes, received the key ${JSON.stringify(key)}`,
+        `expected no key that changes prototypes, received the key ${JSON.stringify(key)}` +
+          ` at ${describePlace(text, forbiddenKeyAt(text))}`,
       );
     }
   }
@@ -162,6 +163,22 @@ function findForbiddenKey(root: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** The index of the first key that can be meant: `__proto__`, or `constructor` before an object. */
+function forbiddenKeyAt(text: string): number {
+  for (let index = text.indexOf('"'); index !== -1; index = text.indexOf('"', index + 1)) {
+    const start = index;
+    index = closingQuote(text, start);
+    const after = text.slice(index + 1, index + 1 + KEY_LOOKAHEAD);
+    const key: unknown = JSON.parse(text.slice(start, index + 1));
+    if (key === "__proto__" && /^\s*:/.test(after)) return start;
+    if (key === "constructor" && /^\s*:\s*\{/.test(after)) return start;
+  }
+  return 0;
+}
+
+/** White space that may stand between a key and its value; where there is more, the place is that of the text's begin. */
+const KEY_LOOKAHEAD = 100;
 
 function isObjectWithPrototype(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");

@@ -164,6 +164,19 @@ describe("changing jobs", () => {
     );
   });
 
+  it("redrives many as fast as few, each looked at once", async () => {
+    const lane = await aLane(db, "many");
+    await db.query(sql`
+      insert into baton.job_dead
+        (id, created_at, lane_id, attempt, max_attempts, failure_count, lost_count, state, priority, input)
+      select gen_random_uuid(), baton.clock(), ${lane}, 1, 1, 1, 0, 'dead', 0, 'null'
+        from generate_series(1, 20000)`);
+
+    const { laneIds, hasMore } = await redriveJobs(db, { queue: "many" }, 10_000);
+
+    assert.deepEqual([laneIds.length, hasMore], [10_000, true]);
+  });
+
   it("redrives the oldest of several dead jobs with one unique key", async () => {
     const lane = await aLane(db, "twins");
     const [older, younger] = [await aDeadJob(lane, "1:twin"), await aDeadJob(lane, "1:twin")];

@@ -21,7 +21,7 @@ export interface Database extends Db {
   connect(applicationName: string): Promise<pg.Client>;
   /** Aborted by {@link abandon}. */
   readonly abandoned: AbortSignal;
-  /** Whoever waits for the database to come back stops waiting; statements go on. */
+  /** Breaks all connections off, and whoever waits for the database to come back stops waiting. */
   abandon(): void;
   close(): Promise<void>;
 }
@@ -75,21 +75,34 @@ export function openDatabase(options: DatabaseOptions): Database {
     onConnect: (client) => client.query(settings).then(() => undefined),
   });
   pool.on("error", options.onError);
+  const clients = new Set<pg.Client>();
+  pool.on("connect", (client) => clients.add(client));
+  pool.on("remove", (client) => clients.delete(client));
   const abandonment = new AbortController();
+  const { signal: abandoned } = abandonment;
   const { answerMsMax } = options;
+  const withConnection = async <Result>(
+    work: (connection: Connection) => Promise<Result>,
+  ): Promise<Result> => {
+    if (abandoned.aborted) throw new Error("Connection ended: the database was abandoned");
+    return withClient(pool, (client) => work({ client, answerMsMax }));
+  };
   return {
-    query: (statement, name) =>
-      withClient(pool, (client) => run({ client, answerMsMax }, statement, name)),
-    transaction: (work) =>
-      withClient(pool, (client) => inTransaction({ client, answerMsMax }, work)),
+    query: (statement, name) => withConnection((connection) => run(connection, statement, name)),
+    transaction: (work) => withConnection((connection) => inTransaction(connection, work)),
     connect: async (applicationName) => {
       const client = new pg.Client({ ...config, application_name: applicationName });
       client.on("error", ignoreBreak);
+      clients.add(client);
+      client.once("end", () => clients.delete(client));
       await client.connect();
       return client;
     },
-    abandoned: abandonment.signal,
-    abandon: () => abandonment.abort(),
+    abandoned,
+    abandon: () => {
+      abandonment.abort();
+      for (const client of clients) breakOff(client);
+    },
     close: async () => {
       // A server that stops in the same moment may be faster than the goodbye; that is of no interest any more.
       pool.off("error", options.onError).on("error", () => undefined);
@@ -124,7 +137,7 @@ async function run<Row extends object>(
  * A host that vanished sends no goodbye, and TCP goes on sending to it for a quarter of an hour. Whoever waits for its
  * answer hears that the connection is broken, as if the host had been shut down.
  */
-function breakOff(client: pg.PoolClient): void {
+function breakOff(client: Pick<pg.Client, "connection">): void {
   client.connection.stream.destroy(new Error("Connection terminated: no answer came in time"));
 }
 

@@ -141,9 +141,12 @@ export function deadLockMany(
     select id
       from baton.job_dead as job
      where ${filterConditions(filter)}
-       and not exists (select from baton.job as live where live.unique_key = job.unique_key)
-       and not exists (select from baton.job_dead as older
-                        where older.unique_key = job.unique_key and older.id < job.id)
+       -- A case keeps these two from becoming joins with whole tables: few jobs have a key, and those look it up.
+       and case when job.unique_key is null then true
+                else not exists (select from baton.job as live where live.unique_key = job.unique_key)
+                 and not exists (select from baton.job_dead as older
+                                  where older.unique_key = job.unique_key and older.id < job.id)
+           end
      order by id
      limit ${limit}
        for update skip locked`);

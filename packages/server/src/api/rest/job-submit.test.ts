@@ -338,7 +338,7 @@ describe("POST /api/v1/jobs/bulk", () => {
       [
         [1, "invalid_argument", "task must be a string; receive"],
         [3, "invalid_argument", "runAt must be an RFC 3339 date"],
-        [4, "invalid_argument", "the body must be an object; re"],
+        [4, "invalid_argument", "the job must be an object; rec"],
       ],
     );
   });

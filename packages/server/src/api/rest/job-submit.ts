@@ -11,7 +11,7 @@ import { acceptJson, exactJson, memberOf } from "./json-body.ts";
 import { refTo } from "./optional.ts";
 import { refusals } from "./refusals.ts";
 import type { RouteOptions } from "./routes.ts";
-import { compileShape, shapeError } from "./shape.ts";
+import { compileShape, shapeError, show } from "./shape.ts";
 
 export const Submitted = Type.Object(
   {
@@ -133,6 +133,7 @@ function bulkJobs(jobs: readonly unknown[], text: string): BulkJobs {
   const unread: BadJob[] = [];
   for (const [index, job] of jobs.entries()) {
     try {
+      if (typeof job !== "object" || job === null || Array.isArray(job)) throw notAJob(job);
       if (!isJobBody(job)) throw shapeError(isJobBody.errors);
       specs.push(jobSpecOf(job, memberOf(memberOf(exactJobs, index), "input")));
     } catch (error) {
@@ -141,6 +142,10 @@ function bulkJobs(jobs: readonly unknown[], text: string): BulkJobs {
     }
   }
   return { specs, unread };
+}
+
+function notAJob(received: unknown): AppError {
+  return new AppError("invalid_argument", `the job must be an object; received ${show(received)}`);
 }
 
 function withIdempotencyKey(request: FastifyRequest, body: JobBody): JobBody {

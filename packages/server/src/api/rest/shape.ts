@@ -139,7 +139,8 @@ function listOf(values: unknown): string {
 const SHOWN_CHARACTERS_MAX = 80;
 const DOUBLE_MAX = "1.8e308";
 
-function show(value: unknown): string {
+/** A value that came, short enough for a message. */
+export function show(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object" && value !== null) return "an object";
   // What JSON.parse makes of 1e400. Its text is not known here, and JSON.stringify would call it null.
