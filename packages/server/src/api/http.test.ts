@@ -57,13 +57,13 @@ describe("request bodies", () => {
       "a __proto__ key",
       '{"task":"echo","input":{"__proto__":{"isAdmin":true}}}',
       "400 malformed_json: the body is not acceptable JSON: expected no key that changes " +
-        'prototypes, received the key "__proto__"',
+        'prototypes, received the key "__proto__" at line 1, column 25 (character 24)',
     ],
     [
       "a constructor.prototype key",
       '{"task":"echo","input":{"constructor":{"prototype":{"isAdmin":true}}}}',
       "400 malformed_json: the body is not acceptable JSON: expected no key that changes " +
-        'prototypes, received the key "constructor.prototype"',
+        'prototypes, received the key "constructor.prototype" at line 1, column 25 (character 24)',
     ],
   ] as const) {
     it(`refuses ${name}`, async () => {

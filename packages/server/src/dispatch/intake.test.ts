@@ -155,14 +155,14 @@ describe("Intake", () => {
       dispatch.intake.submit([aSpec({ input: "2" }), aSpec({ input: UNFIT_INPUT })]),
       dispatch.intake.submit([aSpec({ input: "3" })]),
     ]);
-    await until(() => session.isReady && jobs.length === 2);
+    // The slots of the refused jobs are free when the worker was compared with the table, maybe twice.
+    await until(() => session.freeCount === 3);
 
     assert.deepEqual(
       answers.map(({ status }) => status),
       ["fulfilled", "rejected", "fulfilled"],
     );
     assert.deepEqual(jobs.map(({ input }) => input).sort(), ["1", "3"]);
-    assert.equal(session.freeCount, 3);
   });
 
   it("waits for a database that is away", async () => {
@@ -189,7 +189,7 @@ describe("Intake", () => {
     db.refuse(INSERT, failure);
 
     await assert.rejects(submit(), failure);
-    await until(() => session.isReady);
+    await until(() => session.freeCount > 0);
 
     assert.equal((await submit()).state, "running");
   });
