@@ -135,12 +135,7 @@ export function createOperations(parts: OperationsParts): Operations {
     cancel: async (jobId, reason) => {
       checkJobId(jobId);
       refuse(checkReason(reason));
-      let isRepeat = false;
-      const result = await patiently(db, () => {
-        const cancelled = cancelJob(db, jobId, reason, isRepeat);
-        isRepeat = true;
-        return cancelled;
-      });
+      const result = await patiently(db, (isRepeat) => cancelJob(db, jobId, reason, isRepeat));
       announceCancel(result, reason);
       return { state: result.stops.length > 0 ? "running" : "cancelled" };
     },

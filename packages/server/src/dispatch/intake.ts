@@ -105,12 +105,9 @@ export class Intake {
 
   async #insert(rows: readonly NewJob[]): Promise<readonly string[]> {
     const { db } = this.#options;
-    let isRepeat = false;
-    return patiently(db, () => {
-      if (isRepeat) return enqueueAgain(db, rows);
-      isRepeat = true;
-      return enqueuePlain(db, rows);
-    });
+    return patiently(db, (isRepeat) =>
+      isRepeat ? enqueueAgain(db, rows) : enqueuePlain(db, rows),
+    );
   }
 
   #settle(

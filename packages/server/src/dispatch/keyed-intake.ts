@@ -135,12 +135,9 @@ export class KeyedIntake {
       onConflict: job.spec.onConflict === "reject" ? "reject" : "return_existing",
     }));
     const { db, idempotencyMs: keepMs } = this.#options;
-    let isRepeat = false;
-    return patiently(db, () => {
-      const results = enqueueKeyed(db, NAMESPACE_ID, items, { keepMs, isAllOrNone, isRepeat });
-      isRepeat = true;
-      return results;
-    });
+    return patiently(db, (isRepeat) =>
+      enqueueKeyed(db, NAMESPACE_ID, items, { keepMs, isAllOrNone, isRepeat }),
+    );
   }
 }
 

@@ -14,23 +14,25 @@ interface Abandonable {
 /**
  * Runs work that may be repeated, again and again while the database is away or broke a deadlock at its cost.
  *
- * @param work must be safe to repeat even when an earlier run was committed
+ * @param work must be safe to repeat even when an earlier run was committed; it is told whether there was one
  * @param waitMsMax default DATABASE_WAIT_MS_MAX
  * @throws AppError unavailable after `waitMsMax`, or when the database is abandoned; everything else at once
  */
 export async function patiently<Result>(
   { abandoned }: Abandonable,
-  work: () => Promise<Result>,
+  work: (isRepeat: boolean) => Promise<Result>,
   waitMsMax: number = DATABASE_WAIT_MS_MAX,
 ): Promise<Result> {
   const startMs = performance.now();
+  let isRepeat = false;
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, WAIT_MS_MAX)) {
     try {
-      return await work();
+      return await work(isRepeat);
     } catch (error) {
       if (!isConnectionError(error) && !isConflictError(error)) throw error;
       if (performance.now() - startMs + waitMs > waitMsMax) throw asUnavailable(error);
       await wait(waitMs, abandoned, error);
+      isRepeat = true;
     }
   }
 }
