@@ -1,10 +1,11 @@
 /** The workers connected to this server, their groups, and the way jobs are delivered to them. */
 import { fenceOf, type AttemptRef } from "../domain/job.ts";
 import type { Database } from "../store/db.ts";
-import { BATCH_BYTES_MAX, DELIVERY_MS_MAX, JOBS_PER_MESSAGE_MAX } from "../domain/limits.ts";
+import { DELIVERY_MS_MAX } from "../domain/limits.ts";
 import { jobHeldBy, jobHeldCounts, jobInputs } from "../store/job-lease.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
+import { partsOf } from "./message-parts.ts";
 import { patiently } from "./patience.ts";
 import { WorkerGroup } from "./worker-group.ts";
 import {
@@ -242,7 +243,7 @@ export class Workers {
       ({ id: jobId, attempt }) =>
         session.find(jobId, attempt) === undefined && !session.ending.has({ jobId, attempt }),
     );
-    for (const part of partsOf(missing)) {
+    for (const part of partsOf(missing, (job) => job.inputBytes)) {
       const inputs = await this.#inputs(part);
       if (session.isClosed) return;
       // One without an input has ended meanwhile.
@@ -297,24 +298,6 @@ export class Workers {
 
 interface SizedAssignment extends Assignment {
   readonly inputBytes: number;
-}
-
-/** Splits jobs so that each part makes one answer and one message of bounded size: tags and options weigh, too. */
-function partsOf(jobs: readonly SizedAssignment[]): SizedAssignment[][] {
-  const parts: SizedAssignment[][] = [];
-  let part: SizedAssignment[] = [];
-  let bytes = 0;
-  for (const job of jobs) {
-    const isFull = part.length === JOBS_PER_MESSAGE_MAX || bytes + job.inputBytes > BATCH_BYTES_MAX;
-    if (part.length === 0 || isFull) {
-      part = [];
-      bytes = 0;
-      parts.push(part);
-    }
-    part.push(job);
-    bytes += job.inputBytes;
-  }
-  return parts;
 }
 
 const NO_GROUPS: readonly WorkerGroup[] = [];

@@ -2,13 +2,10 @@
 import type { LeasedJob as LeasedJobMessage, ServerMessage } from "@baton/sdk/contract";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 
+import { partsOf } from "../../dispatch/message-parts.ts";
 import type { JobDelivery, StopReason, WorkerSink } from "../../dispatch/worker-session.ts";
 import type { AttemptRef } from "../../domain/job.ts";
-import {
-  BATCH_BYTES_MAX,
-  JOBS_PER_MESSAGE_MAX,
-  WORKER_UNSENT_BYTES_MAX,
-} from "../../domain/limits.ts";
+import { WORKER_UNSENT_BYTES_MAX } from "../../domain/limits.ts";
 
 /** The half of a stream that goes down. */
 type Down = Pick<
@@ -59,8 +56,10 @@ export class WorkerStreamSink implements WorkerSink {
   }
 
   jobs(jobs: readonly JobDelivery[]): void {
-    for (const { messages, bytes } of partsOf(jobs)) {
-      this.send({ $case: "jobs", value: { jobs: messages } }, messages.length, bytes);
+    const messages = jobs.map(leasedJobMessage);
+    for (const part of partsOf(messages, ({ input }) => input.length)) {
+      const bytes = part.reduce((sum, { input }) => sum + input.length, 0);
+      this.send({ $case: "jobs", value: { jobs: part } }, part.length, bytes);
     }
   }
 
@@ -89,32 +88,6 @@ export class WorkerStreamSink implements WorkerSink {
     this.#relief = undefined;
     this.#onRelief();
   }
-}
-
-interface JobsPart {
-  readonly messages: LeasedJobMessage[];
-  bytes: number;
-}
-
-/** Splits jobs into messages of bounded size. */
-function partsOf(jobs: readonly JobDelivery[]): readonly JobsPart[] {
-  const parts: JobsPart[] = [];
-  let part: JobsPart | undefined;
-  for (const job of jobs) {
-    const message = leasedJobMessage(job);
-    const bytes = message.input.length;
-    if (
-      part === undefined ||
-      part.messages.length === JOBS_PER_MESSAGE_MAX ||
-      part.bytes + bytes > BATCH_BYTES_MAX
-    ) {
-      part = { messages: [], bytes: 0 };
-      parts.push(part);
-    }
-    part.messages.push(message);
-    part.bytes += bytes;
-  }
-  return parts;
 }
 
 function leasedJobMessage(job: JobDelivery): LeasedJobMessage {
