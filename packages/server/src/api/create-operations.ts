@@ -174,7 +174,7 @@ export function createOperations(parts: OperationsParts): Operations {
     queueList: () => read(() => laneStore.queueList(reads, NAMESPACE_ID, COUNT_MAX)),
     queuePause: async (name, reason) => {
       refuse(checkReason(reason));
-      await patiently(db, () => lanes.ensureQueue(name));
+      await lanes.ensureQueue(name);
       await patiently(db, () => laneStore.queuePause(db, NAMESPACE_ID, name, reason));
       await announcePause();
       return queueGet(name);

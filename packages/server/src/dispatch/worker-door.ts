@@ -82,8 +82,8 @@ export class WorkerDoor {
     const tasks = [...new Set(hello.tasks.map((task) => task.name))];
     // Made now, so that the hot path finds them; lanes of many queues and tasks are made when they are first used.
     if (tasks.length * queues.length <= EAGER_LANES_MAX) {
-      for (const queue of queues)
-        for (const task of tasks) await patiently(db, () => lanes.ensure(queue, task));
+      const names = queues.flatMap((queue) => tasks.map((task) => ({ queue, task })));
+      await Promise.all(names.map(({ queue, task }) => lanes.ensure(queue, task)));
     }
     const leaseMs = leaseMsOf(hello);
     const { serverId } = this.#options;
