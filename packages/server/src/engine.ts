@@ -129,6 +129,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     onQueued,
     onScheduled,
     onChanged,
+    now,
     onError,
   });
   const workerDoor = new WorkerDoor({

@@ -98,6 +98,7 @@ export async function aDispatch(
     onQueued: (queued) => told.queued.push(...queued),
     onScheduled: (dueInMs) => told.scheduled.push(dueInMs),
     onChanged: (jobIds) => told.changed.push(...jobIds),
+    now,
     onError,
   });
   await lanes.load();

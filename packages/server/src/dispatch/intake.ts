@@ -12,6 +12,7 @@ import { isDataError, type Database } from "../store/db.ts";
 import type { NewJob } from "../store/job-enqueue.ts";
 import { Admission, hasKey, toNewJob, type AdmittedJob, type EnqueueCall } from "./admission.ts";
 import { Batcher, type BatcherBounds } from "./batcher.ts";
+import { IntakePace, PACED_JOBS_MIN } from "./intake-pace.ts";
 import { KeyedIntake } from "./keyed-intake.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
@@ -30,6 +31,7 @@ export interface IntakeOptions {
   /** Called when a job was scheduled; `undefined` when its instant is not known here. */
   readonly onScheduled: (dueInMs: number | undefined) => void;
   readonly onChanged: (jobIds: readonly string[]) => void;
+  readonly now: () => number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -45,7 +47,9 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #admission: Admission;
   readonly #plain: Batcher<EnqueueCall>;
+  readonly #bulks: Batcher<EnqueueCall>;
   readonly #keyed: KeyedIntake;
+  readonly #pace: IntakePace;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -54,6 +58,13 @@ export class Intake {
       ...BOUNDS,
       writesMax: 2,
       write: (calls) => this.#write(calls),
+      onError: options.onError,
+    });
+    this.#pace = new IntakePace(options);
+    this.#bulks = new Batcher({
+      ...BOUNDS,
+      writesMax: 1,
+      write: (calls) => this.#writeBulks(calls),
       onError: options.onError,
     });
     this.#keyed = new KeyedIntake({
@@ -69,7 +80,7 @@ export class Intake {
     unread: readonly BadJob[] = [],
   ): Promise<readonly SubmitResult[]> {
     const jobs = await this.#admission.admit(specs, unread);
-    const way = specs.some(hasKey) ? this.#keyed : this.#plain;
+    const way = this.#wayOf(specs);
     return new Promise((resolve, reject) => {
       way.add({ jobs, resolve, reject }, jobs.length, bytesOf(specs));
     });
@@ -77,7 +88,22 @@ export class Intake {
 
   /** Waits until everything that was taken in is written. */
   async idle(): Promise<void> {
-    await Promise.all([this.#plain.idle(), this.#keyed.idle()]);
+    await Promise.all([this.#plain.idle(), this.#bulks.idle(), this.#keyed.idle()]);
+  }
+
+  #wayOf(specs: readonly JobSpec[]): Batcher<EnqueueCall> | KeyedIntake {
+    if (specs.some(hasKey)) return this.#keyed;
+    return specs.length < PACED_JOBS_MIN ? this.#plain : this.#bulks;
+  }
+
+  /** Writes bulks, in parts that find free slots where waiting for these is worth while. */
+  async #writeBulks(calls: readonly EnqueueCall[]): Promise<void> {
+    let rest = calls;
+    while (rest.length > 0) {
+      const part = await this.#pace.next(rest);
+      rest = rest.slice(part.length);
+      await this.#write(part);
+    }
   }
 
   async #write(calls: readonly EnqueueCall[]): Promise<void> {
@@ -136,7 +162,10 @@ export class Intake {
   #announce(jobs: readonly AdmittedJob[], states: readonly (string | undefined)[]): void {
     const queued = new Set<Lane>();
     jobs.forEach((job, index) => {
-      if (states[index] === "queued") queued.add(job.lane);
+      if (states[index] === "queued") {
+        queued.add(job.lane);
+        job.lane.countReady(1);
+      }
       if (states[index] === "scheduled") this.#options.onScheduled(job.spec.delayMs);
     });
     if (queued.size > 0) this.#options.onQueued(queued);

@@ -2,7 +2,7 @@ import type { LaneRow } from "../store/lane.ts";
 
 /** Somebody who counts lanes that have a backlog. */
 export interface BacklogCounter {
-  backlogCount: number;
+  backlogChanged(by: 1 | -1): void;
 }
 
 /** A queue's jobs of one task. */
@@ -15,6 +15,7 @@ export class Lane {
   /** Whether ready jobs may stand in the table. Only a lease that finds none clears it. */
   #mayHaveReady = true;
   #isPaused = false;
+  #readyCount = Number.POSITIVE_INFINITY;
   /** Grows with each wake-up, so that a lease that began before does not clear the flag. */
   #wakeUps = 0;
 
@@ -37,6 +38,19 @@ export class Lane {
     return this.#wakeUps;
   }
 
+  /**
+   * How many ready jobs this server put into the table and did not take out since a lease found it empty: a hint, as
+   * others do so too. Infinite until a lease did.
+   */
+  get readyCount(): number {
+    return this.#readyCount;
+  }
+
+  /** Counts jobs that were queued here, or leased. */
+  countReady(by: number): void {
+    this.#readyCount = Math.max(0, this.#readyCount + by);
+  }
+
   /** Notes that a ready job may stand in the table. */
   markBacklog(): void {
     this.#wakeUps += 1;
@@ -45,7 +59,9 @@ export class Lane {
 
   /** Notes that a lease that began at `wakeUps` found the lane empty. */
   markEmpty(wakeUps: number): void {
-    if (wakeUps === this.#wakeUps) this.#set(false, this.#isPaused);
+    if (wakeUps !== this.#wakeUps) return;
+    this.#readyCount = 0;
+    this.#set(false, this.#isPaused);
   }
 
   /** Notes that its queue was paused or resumed. */
@@ -60,6 +76,6 @@ export class Lane {
     this.#mayHaveReady = mayHaveReady;
     this.#isPaused = isPaused;
     if (had === this.hasBacklog) return;
-    for (const counter of this.counters) counter.backlogCount += had ? -1 : 1;
+    for (const counter of this.counters) counter.backlogChanged(had ? -1 : 1);
   }
 }

@@ -123,7 +123,9 @@ export class Leaser {
     // Row n was leased for slot n.
     const jobs = rows.map((row) => {
       const lane = lanes.byId(row.lane_id);
-      return lane === undefined ? undefined : toDelivery(row, lane);
+      if (lane === undefined) return undefined;
+      lane.countReady(-1);
+      return toDelivery(row, lane);
     });
     workers.deliver(jobs, slots);
     this.#options.onLeased(rows.map((row) => row.id));

@@ -1,21 +1,32 @@
 /** Connected workers that can run the same lanes: the unit for which jobs are leased. */
-import type { Lane } from "./lane.ts";
-import type { WorkerSession } from "./worker-session.ts";
+import type { BacklogCounter, Lane } from "./lane.ts";
+import { RecentCount } from "./recent-count.ts";
+import type { SlotCounter, WorkerSession } from "./worker-session.ts";
 
 /** Candidates looked at for one job: enough to spread the load, independent of the number of workers. */
 const CANDIDATES_MAX = 8;
+/** What "lately" means for {@link WorkerGroup.endedLately}. */
+const LATELY_MS = 250;
 
-export class WorkerGroup {
+/** Somebody who waits until its workers have got so far. */
+interface Waiter {
+  readonly isOver: () => boolean;
+  readonly resolve: () => void;
+}
+
+export class WorkerGroup implements BacklogCounter, SlotCounter {
   readonly key: string;
   readonly tasks: ReadonlySet<string>;
   readonly queues: ReadonlySet<string>;
   readonly lanes: Lane[] = [];
   readonly workers: WorkerSession[] = [];
-  /** How many of its lanes may have ready jobs. */
-  backlogCount = 0;
   /** Whether a lease statement for it is under way. */
   isLeasing = false;
+  #backlogCount = 0;
   #freeCount = 0;
+  readonly #ended = new RecentCount(LATELY_MS);
+  #endedCount = 0;
+  readonly #waiters = new Set<Waiter>();
   #nextWorker = 0;
   #nextLane = 0;
   readonly #onFree: (group: WorkerGroup) => void;
@@ -39,7 +50,17 @@ export class WorkerGroup {
   addLane(lane: Lane): void {
     this.lanes.push(lane);
     lane.counters.add(this);
-    if (lane.hasBacklog) this.backlogCount += 1;
+    if (lane.hasBacklog) this.#backlogCount += 1;
+  }
+
+  /** How many of its lanes may have ready jobs. */
+  get backlogCount(): number {
+    return this.#backlogCount;
+  }
+
+  backlogChanged(by: 1 | -1): void {
+    this.#backlogCount += by;
+    if (this.#backlogCount === 0) this.#tellWaiters();
   }
 
   /** Slots that are free, as kept by the sessions' changes. */
@@ -50,13 +71,69 @@ export class WorkerGroup {
   /** Counts anew, after a worker joined, left, became ready or drains. */
   recount(): void {
     this.#freeCount = this.workers.reduce((sum, worker) => sum + worker.freeCount, 0);
-    if (this.#freeCount > 0 && this.backlogCount > 0) this.#onFree(this);
+    if (this.#freeCount > 0 && this.#backlogCount > 0) this.#onFree(this);
   }
 
   /** Books that a ready worker's free slots changed. */
   freeChanged(by: number): void {
     this.#freeCount += by;
-    if (by > 0 && this.backlogCount > 0) this.#onFree(this);
+    if (by <= 0) return;
+    if (this.#backlogCount > 0) this.#onFree(this);
+    else this.#tellWaiters();
+  }
+
+  ended(nowMs: number): void {
+    this.#endedCount += 1;
+    this.#ended.add(nowMs);
+    this.#tellWaiters();
+  }
+
+  /** Attempts that ended so far. */
+  get endedCount(): number {
+    return this.#endedCount;
+  }
+
+  /** Attempts that ended in the last moment: about as many will end in the next one. */
+  endedLately(nowMs: number): number {
+    return this.#ended.count(nowMs);
+  }
+
+  /** Jobs that its workers can hold together. */
+  get capacity(): number {
+    return this.workers.reduce((sum, worker) => sum + worker.capacity, 0);
+  }
+
+  /** Ready jobs in its lanes, as far as this server knows; infinite when it does not. */
+  get readyCount(): number {
+    return this.lanes.reduce((sum, lane) => sum + (lane.hasBacklog ? lane.readyCount : 0), 0);
+  }
+
+  /** Whether so many new jobs would be leased with the statement that inserts them. */
+  hasRoom(slots: number): boolean {
+    return this.#backlogCount === 0 && this.#freeCount >= slots;
+  }
+
+  /** Resolves when `isOver`, which is asked at each change of slots, backlog and ended attempts, or after `waitMs`. */
+  until(isOver: () => boolean, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        isOver,
+        resolve: () => {
+          clearTimeout(timer);
+          this.#waiters.delete(waiter);
+          resolve();
+        },
+      };
+      const timer = setTimeout(waiter.resolve, waitMs);
+      this.#waiters.add(waiter);
+      this.#tellWaiters();
+    });
+  }
+
+  #tellWaiters(): void {
+    for (const waiter of this.#waiters) {
+      if (waiter.isOver()) waiter.resolve();
+    }
   }
 
   /**

@@ -78,6 +78,8 @@ export interface HeldAttempt {
 /** Somebody who counts the free slots of several workers. */
 export interface SlotCounter {
   freeChanged(by: number): void;
+  /** An attempt is over. */
+  ended(nowMs: number): void;
   recount(): void;
 }
 
@@ -110,7 +112,8 @@ export class WorkerSession {
   isReady = false;
   isClosed = false;
   heardAtMs: number;
-  readonly #capacityMax: number;
+  /** Jobs that it holds at most. */
+  readonly capacity: number;
   /** Grows with each reconciliation: what was leased before it is delivered by the next one. */
   reconcileCount = 0;
   /** Slots promised to statements under way. */
@@ -128,13 +131,13 @@ export class WorkerSession {
     this.leaseMs = options.leaseMs;
     this.sink = options.sink;
     this.heardAtMs = options.nowMs;
-    this.#capacityMax = options.slots + options.prefetch;
+    this.capacity = options.slots + options.prefetch;
   }
 
   /** Jobs that it can take now. */
   get freeCount(): number {
     if (!this.#takesJobs) return 0;
-    return Math.max(0, this.#capacityMax - this.held.size - this.#reservedCount);
+    return Math.max(0, this.capacity - this.held.size - this.#reservedCount);
   }
 
   get #takesJobs(): boolean {
@@ -193,6 +196,7 @@ export class WorkerSession {
   letGo(held: HeldAttempt, nowMs: number): HeldAttempt | undefined {
     if (!this.held.delete(held.jobId)) return undefined;
     this.#freeChanged(1);
+    this.group?.ended(nowMs);
     if (this.#waiting.delete(held)) return undefined;
     this.#startedCount -= 1;
     const [next] = this.#waiting;

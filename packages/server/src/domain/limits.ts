@@ -22,11 +22,11 @@ export const BULK_JOBS_MAX = 10_000;
 export const REFUSED_BATCHES_MAX = 100;
 
 /**
- * Jobs that wait in one server for their commit; beyond it a submit gets `resource_exhausted`. Each of the three ways in has
- * this bound of its own: jobs without keys, single jobs with keys, bulks with keys.
+ * Jobs that wait in one server for their commit; beyond it a submit gets `resource_exhausted`. Each of the four ways in has
+ * this bound of its own: few jobs without keys, bulks without keys, single jobs with keys, bulks with keys.
  */
 export const INTAKE_PENDING_MAX = 100_000;
-/** Payload characters that wait, in each of the three ways. */
+/** Payload characters that wait, in each of the four ways. */
 export const INTAKE_PENDING_BYTES_MAX = 256 * 1024 * 1024;
 /** Jobs in one insert statement: beyond it batches cost memory without gain. */
 export const INTAKE_BATCH_MAX = 2_000;
