@@ -2,7 +2,8 @@
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { JobState } from "../domain/job.ts";
 import type { Db } from "./db.ts";
-import { arrayOf, sql } from "./sql.ts";
+import { bigintArray, integerArray, textArray, uuidArray } from "./array-parameter.ts";
+import { sql } from "./sql.ts";
 
 /** A checked job on its way into the table. */
 export interface NewJob {
@@ -54,20 +55,21 @@ export function jobInsert(
   return db.query<InsertedJob>(
     sql`
     with new as (
-      select new.*,
-             case when new.extra is null then null
-                  else coalesce((new.extra->>'runAt')::timestamptz,
-                                baton.clock() + (new.extra->>'delayMs')::bigint * interval '1 ms')
+      select given.id, given.lane_id, given.priority, given.max_attempts, given.worker_id, given.input, given.n,
+             given.extra::jsonb as extra,
+             case when given.extra is null then null
+                  else coalesce((given.extra::jsonb->>'runAt')::timestamptz,
+                                baton.clock() + (given.extra::jsonb->>'delayMs')::bigint * interval '1 ms')
              end as run_at
         from unnest(
-               ${arrayOf(jobs.map((job) => job.id))}::uuid[],
-               ${arrayOf(jobs.map((job) => job.laneId))}::integer[],
-               ${arrayOf(jobs.map((job) => job.priority))}::smallint[],
-               ${arrayOf(jobs.map((job) => job.maxAttempts))}::integer[],
-               ${arrayOf(jobs.map((job) => job.workerId ?? null))}::bigint[],
-               ${jobs.map((job) => job.input)}::text[],
-               ${jobs.map((job) => (job.extra === undefined ? null : JSON.stringify(job.extra)))}::jsonb[]
-             ) with ordinality as new(id, lane_id, priority, max_attempts, worker_id, input, extra, n)
+               ${uuidArray(jobs.map((job) => job.id))}::uuid[],
+               ${integerArray(jobs.map((job) => job.laneId))}::integer[],
+               ${integerArray(jobs.map((job) => job.priority))}::integer[],
+               ${integerArray(jobs.map((job) => job.maxAttempts))}::integer[],
+               ${bigintArray(jobs.map((job) => job.workerId))}::bigint[],
+               ${textArray(jobs.map((job) => job.input))}::text[],
+               ${textArray(jobs.map((job) => job.extra && JSON.stringify(job.extra)))}::text[]
+             ) with ordinality as given(id, lane_id, priority, max_attempts, worker_id, input, extra, n)
     ),
     paused as (
       select lane.id

@@ -2,7 +2,8 @@
 import type { FinalState, JobError, Outcome } from "../domain/job.ts";
 import type { Db } from "./db.ts";
 import { runsUnder, type AttemptKey } from "./fence.ts";
-import { arrayOf, sql, type Statement } from "./sql.ts";
+import { integerArray, textArray, uuidArray } from "./array-parameter.ts";
+import { sql, type Statement } from "./sql.ts";
 
 export interface SucceededAttempt {
   readonly jobId: string;
@@ -53,10 +54,10 @@ export function jobSucceed(
     sql`
     with ended as (
       select * from unnest(
-        ${arrayOf(attempts.map((attempt) => attempt.jobId))}::uuid[],
-        ${arrayOf(attempts.map((attempt) => attempt.attempt))}::integer[],
-        ${attempts.map((attempt) => attempt.result ?? null)}::text[],
-        ${arrayOf(attempts.map((attempt) => attempt.durationMs))}::integer[]
+        ${uuidArray(attempts.map((attempt) => attempt.jobId))}::uuid[],
+        ${integerArray(attempts.map((attempt) => attempt.attempt))}::integer[],
+        ${textArray(attempts.map((attempt) => attempt.result))}::text[],
+        ${integerArray(attempts.map((attempt) => attempt.durationMs))}::integer[]
       ) as ended(id, attempt, result, duration_ms)
     ),
     gone as (

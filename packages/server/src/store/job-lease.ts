@@ -12,7 +12,8 @@
 import type { JobOptions } from "../domain/check-spec.ts";
 import type { Db } from "./db.ts";
 import { runsUnder, type AttemptKey } from "./fence.ts";
-import { arrayOf, sql, type Statement } from "./sql.ts";
+import { bigintArray } from "./array-parameter.ts";
+import { sql, type Statement } from "./sql.ts";
 
 /** A running job without its input, which can be large and is read where it is needed. */
 export interface HeldJob {
@@ -114,7 +115,7 @@ export function jobLease(
     sql`
     with slot as (
       select slot.worker_id, slot.n
-        from unnest(${arrayOf(workerIds)}::bigint[]) with ordinality as slot(worker_id, n)
+        from unnest(${bigintArray(workerIds)}::bigint[]) with ordinality as slot(worker_id, n)
     ),
     open_lane as (
       select lane.id, share.most

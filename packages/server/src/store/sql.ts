@@ -37,13 +37,3 @@ export class Statement {
 export function sql(strings: TemplateStringsArray, ...values: readonly unknown[]): Statement {
   return new Statement(strings, values);
 }
-
-/**
- * Numbers, or text that needs no quotes such as UUIDs and names of enums, as an array literal of PostgreSQL. `pg` takes
- * arrays of everything, and pays for that with 2 µs an element, which is felt in statements of a thousand rows.
- */
-export function arrayOf(values: readonly (number | string | null)[]): string {
-  let text = "{";
-  for (const value of values) text += `${text.length > 1 ? "," : ""}${value ?? "NULL"}`;
-  return `${text}}`;
-}
