@@ -5,7 +5,8 @@ import { newJobId } from "../src/domain/job-id.ts";
 import { BATCH_BYTES_MAX } from "../src/domain/limits.ts";
 import type { Db } from "../src/store/db.ts";
 import { jobInsert, type NewJob } from "../src/store/job-enqueue.ts";
-import { jobLease, type LeaseRow, type LeasedJob } from "../src/store/job-lease.ts";
+import type { AttemptKey } from "../src/store/fence.ts";
+import { jobLease, jobRunning, type LeaseRow, type LeasedJob } from "../src/store/job-lease.ts";
 import { laneCreate, laneFind, queueCreate, taskPut } from "../src/store/lane.ts";
 import { serverStart } from "../src/store/server.ts";
 import { workerAttach } from "../src/store/worker.ts";
@@ -84,6 +85,15 @@ export function leaseFrom(
 ): Promise<readonly LeaseRow[]> {
   const shares = laneIds.map((laneId) => ({ laneId, most: workerIds.length }));
   return jobLease(db, shares, workerIds, BATCH_BYTES_MAX);
+}
+
+/** Which worker holds each of these running jobs, in their order. */
+export async function workersOf(
+  db: Db,
+  jobs: readonly AttemptKey[],
+): Promise<readonly (number | undefined)[]> {
+  const rows = await jobRunning(db, jobs);
+  return jobs.map(({ id }) => rows.find((row) => row.id === id)?.worker_id);
 }
 
 /** What a test has just made sure of. */

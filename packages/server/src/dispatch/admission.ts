@@ -202,15 +202,24 @@ function admitted(spec: JobSpec, lane: Lane, task: TaskDefinition): AdmittedJob 
 }
 
 function extraOf(spec: JobSpec, task: TaskDefinition): NewJobExtra | undefined {
-  const extra: NewJobExtra = {
-    delayMs: spec.delayMs || undefined,
-    runAt: spec.runAt,
-    queueTimeoutMs: (spec.queueTimeoutMs ?? task.queueTimeoutMs) || undefined,
-    deadlineMs: (spec.deadlineMs ?? task.deadlineMs) || undefined,
-    inputContentType: spec.inputContentType,
-    uniqueKey: spec.uniqueKey === undefined ? undefined : `${NAMESPACE_ID}:${spec.uniqueKey}`,
-    tags: spec.tags?.length ? spec.tags : undefined,
-    options: jobOptions(spec),
+  const { runAt, inputContentType, uniqueKey } = spec;
+  const delayMs = spec.delayMs || undefined;
+  const queueTimeoutMs = (spec.queueTimeoutMs ?? task.queueTimeoutMs) || undefined;
+  const deadlineMs = (spec.deadlineMs ?? task.deadlineMs) || undefined;
+  const tags = spec.tags?.length ? spec.tags : undefined;
+  const options = jobOptions(spec);
+  const isPlain =
+    (delayMs ?? runAt ?? queueTimeoutMs ?? deadlineMs ?? inputContentType) === undefined &&
+    (uniqueKey ?? tags ?? options) === undefined;
+  if (isPlain) return undefined;
+  return {
+    delayMs,
+    runAt,
+    queueTimeoutMs,
+    deadlineMs,
+    inputContentType,
+    uniqueKey: uniqueKey === undefined ? undefined : `${NAMESPACE_ID}:${uniqueKey}`,
+    tags,
+    options,
   };
-  return Object.values(extra).some((value) => value !== undefined) ? extra : undefined;
 }

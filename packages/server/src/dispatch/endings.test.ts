@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { aDatabase } from "../../test/database.ts";
+import { fenceOf } from "../domain/job.ts";
 import type { Database, Db } from "../store/db.ts";
 import { jobInsert } from "../store/job-enqueue.ts";
 import { serverStart } from "../store/server.ts";
@@ -14,34 +15,35 @@ import { WorkerSession, type JobDelivery } from "./worker-session.ts";
 import { Workers } from "./workers.ts";
 
 const REF = { jobId: "01968d34-5a3e-7000-8a2b-3c4d5e6f7a8b", attempt: 1 };
+const FENCE = fenceOf(REF.jobId, REF.attempt);
 
 describe("Endings", () => {
   it("knows an attempt until its outcome stands in the table", () => {
     const endings = new Endings();
 
-    endings.add(REF);
-    assert.equal(endings.has(REF), true);
-    endings.delete(REF);
-    assert.equal(endings.has(REF), false);
+    endings.add(FENCE);
+    assert.equal(endings.has(FENCE), true);
+    endings.delete(FENCE);
+    assert.equal(endings.has(FENCE), false);
   });
 
   it("knows an attempt longer while somebody reads the table", () => {
     const endings = new Endings();
-    endings.add(REF);
+    endings.add(FENCE);
 
     endings.beginReading();
-    endings.delete(REF);
-    assert.equal(endings.has(REF), true);
+    endings.delete(FENCE);
+    assert.equal(endings.has(FENCE), true);
     endings.endReading();
-    assert.equal(endings.has(REF), false);
+    assert.equal(endings.has(FENCE), false);
   });
 
   it("does not take another attempt of the job for it", () => {
     const endings = new Endings();
 
-    endings.add(REF);
+    endings.add(FENCE);
 
-    assert.equal(endings.has({ ...REF, attempt: 2 }), false);
+    assert.equal(endings.has(fenceOf(REF.jobId, 2)), false);
   });
 });
 

@@ -1,6 +1,4 @@
-import { fenceOf, type AttemptRef } from "../domain/job.ts";
-
-/** Attempts whose outcome is on its way into the table. */
+/** Attempts, named by their fences, whose outcome is on its way into the table. */
 export class Endings {
   readonly #fences = new Set<string>();
   /** Those that arrived there while somebody read the table: what was read may be older. */
@@ -10,13 +8,12 @@ export class Endings {
     return this.#fences.size;
   }
 
-  add(ref: AttemptRef): void {
-    this.#fences.add(fenceOf(ref.jobId, ref.attempt));
+  add(fence: string): void {
+    this.#fences.add(fence);
   }
 
   /** Its outcome stands in the table. */
-  delete(ref: AttemptRef): void {
-    const fence = fenceOf(ref.jobId, ref.attempt);
+  delete(fence: string): void {
     this.#fences.delete(fence);
     this.#arrived?.add(fence);
   }
@@ -30,8 +27,7 @@ export class Endings {
     this.#arrived = undefined;
   }
 
-  has(ref: AttemptRef): boolean {
-    const fence = fenceOf(ref.jobId, ref.attempt);
+  has(fence: string): boolean {
     return this.#fences.has(fence) || this.#arrived?.has(fence) === true;
   }
 }

@@ -34,6 +34,8 @@ export interface OutcomeWriterOptions {
 
 /** The end of one attempt on its way into the table. Exactly one of `settle` and `fail` is called, once. */
 export type Ending = {
+  /** Of the attempt. */
+  readonly fence: string;
   readonly settle: (isStale: boolean) => void;
   /** The database was abandoned, or this is a bug: nothing is known of what became of it. */
   readonly fail: (error: unknown) => void;
@@ -124,10 +126,7 @@ export class OutcomeWriter {
 
   async #settle(group: readonly Ending[], unmatched: readonly AttemptKey[]): Promise<void> {
     const stale = await this.#staleOf(group, unmatched);
-    for (const ending of group) {
-      const { jobId, attempt } = ending.attempt;
-      ending.settle(stale.size > 0 && stale.has(fenceOf(jobId, attempt)));
-    }
+    for (const ending of group) ending.settle(stale.has(ending.fence));
   }
 
   async #staleOf(
@@ -192,6 +191,7 @@ export class OutcomeWriter {
         : ending.attempt;
     const dead: Ending = {
       kind: "finish",
+      fence: ending.fence,
       settle: ending.settle,
       fail: ending.fail,
       attempt: {
@@ -221,10 +221,9 @@ function failAll(group: readonly Ending[], error: unknown): void {
 function firstOfEachFence(endings: readonly Ending[]): readonly Ending[] {
   const byFence = new Map<string, Ending>();
   for (const ending of endings) {
-    const fence = fenceOf(ending.attempt.jobId, ending.attempt.attempt);
-    const first = byFence.get(fence);
+    const first = byFence.get(ending.fence);
     if (first === undefined) {
-      byFence.set(fence, ending);
+      byFence.set(ending.fence, ending);
     } else {
       const settle = (isStale: boolean): void => {
         first.settle(isStale);
@@ -234,7 +233,7 @@ function firstOfEachFence(endings: readonly Ending[]): readonly Ending[] {
         first.fail(error);
         ending.fail(error);
       };
-      byFence.set(fence, { ...first, settle, fail });
+      byFence.set(ending.fence, { ...first, settle, fail });
     }
   }
   return byFence.size === endings.length ? endings : [...byFence.values()];

@@ -11,6 +11,7 @@ import {
 import { aWorker, present } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
+import { fenceOf } from "../domain/job.ts";
 import { newJobId } from "../domain/job-id.ts";
 import type { NewJob } from "../store/job-enqueue.ts";
 import { attemptList, jobGet } from "../store/job-read.ts";
@@ -53,11 +54,11 @@ describe("Outcomes", () => {
     const reporting = dispatch.outcomes.report(session, [succeeded(jobId)]);
     assert.equal(session.freeCount, 1);
     const letGo = await holding;
-    assert.equal(session.ending.has({ jobId, attempt: 1 }), true);
+    assert.equal(session.ending.has(fenceOf(jobId, 1)), true);
     letGo();
 
     assert.deepEqual(await reporting, []);
-    assert.equal(session.ending.has({ jobId, attempt: 1 }), false);
+    assert.equal(session.ending.has(fenceOf(jobId, 1)), false);
     assert.equal(await stateOf(jobId), "succeeded");
   });
 

@@ -29,6 +29,8 @@ export interface OutcomesOptions extends OutcomeWriterOptions {
 
 /** Who waits for an ending to be written. */
 type Waiter = Pick<Ending, "settle" | "fail">;
+/** The same, with the fence of the attempt that ends. */
+type Waiting = Waiter & Pick<Ending, "fence">;
 
 export class Outcomes {
   readonly #options: OutcomesOptions;
@@ -58,11 +60,12 @@ export class Outcomes {
           unknown.push(outcome);
           continue;
         }
-        this.#letGo(session, held);
+        const fence = this.#letGo(session, held);
         const { settle, fail } = waiter();
         this.#decide(endedOf(held, this.#options), outcome, {
+          fence,
           settle: (isStale) => {
-            session.ending.delete(outcome);
+            session.ending.delete(fence);
             if (isStale) stale.push({ jobId: outcome.jobId, attempt: outcome.attempt });
             settle(isStale);
           },
@@ -76,11 +79,11 @@ export class Outcomes {
 
   /** Ends an attempt in its worker's place. */
   end(session: WorkerSession, held: HeldAttempt, reported: ReportedOutcome): void {
-    this.#letGo(session, held);
+    const fence = this.#letGo(session, held);
     this.#decide(
       endedOf(held, this.#options),
       { ...held, ...reported },
-      { settle: () => session.ending.delete(held), fail: this.#options.onError },
+      { fence, settle: () => session.ending.delete(fence), fail: this.#options.onError },
     );
   }
 
@@ -94,26 +97,35 @@ export class Outcomes {
     return this.#writer.idle();
   }
 
-  #letGo(session: WorkerSession, held: HeldAttempt): void {
-    session.ending.add(held);
+  /** @returns its fence */
+  #letGo(session: WorkerSession, held: HeldAttempt): string {
+    const fence = fenceOf(held.jobId, held.attempt);
+    session.ending.add(fence);
     const started = session.letGo(held, this.#options.now());
     if (started !== undefined) this.#options.onStarted(session, started);
+    return fence;
   }
 
-  #decide(ended: EndedAttempt, outcome: AttemptOutcome, waiter: Waiter): void {
+  #decide(ended: EndedAttempt, outcome: AttemptOutcome, waiting: Waiting): void {
     const { jobId, attempt, durationMs, result } = outcome;
     const decision = decideOutcome(ended, outcome, this.#options.random());
-    const fence = { jobId, attempt };
+    const ref = { jobId, attempt };
     if (decision.kind === "finish" && decision.state === "succeeded") {
       const { failureCount, lostCount } = decision;
-      const succeeded = { ...fence, result, durationMs: durationMs ?? 0 };
-      this.#writer.add({ kind: "succeed", attempt: succeeded, failureCount, lostCount, ...waiter });
+      const succeeded = { ...ref, result, durationMs: durationMs ?? 0 };
+      this.#writer.add({
+        kind: "succeed",
+        attempt: succeeded,
+        failureCount,
+        lostCount,
+        ...waiting,
+      });
     } else if (decision.kind === "finish") {
-      const finished = { ...fence, durationMs, ...decision };
-      this.#writer.add({ kind: "finish", attempt: finished, ...waiter });
+      const finished = { ...ref, durationMs, ...decision };
+      this.#writer.add({ kind: "finish", attempt: finished, ...waiting });
     } else {
-      const rescheduled = { ...fence, durationMs, ...decision };
-      this.#writer.add({ kind: "reschedule", attempt: rescheduled, ...waiter });
+      const rescheduled = { ...ref, durationMs, ...decision };
+      this.#writer.add({ kind: "reschedule", attempt: rescheduled, ...waiting });
     }
   }
 
@@ -132,7 +144,8 @@ export class Outcomes {
     const ended: AttemptOutcome[] = [];
     await allSettled((waiter) => {
       for (const outcome of outcomes) {
-        const row = running.get(fenceOf(outcome.jobId, outcome.attempt));
+        const fence = fenceOf(outcome.jobId, outcome.attempt);
+        const row = running.get(fence);
         if (row === undefined) {
           ended.push(outcome);
         } else if (row.worker_id !== session.id) {
@@ -141,6 +154,7 @@ export class Outcomes {
           const attempt = endedAttempt(row, retryOf(row.options, lanes.byId(row.lane_id), lanes));
           const { settle, fail } = waiter();
           this.#decide(attempt, outcome, {
+            fence,
             settle: (isStale) => {
               if (isStale) refused.push(outcome);
               settle(isStale);

@@ -220,24 +220,29 @@ export class WorkerSession {
 
 /** A leased row as a delivery. */
 export function toDelivery(row: LeasedJob, lane: Lane): JobDelivery {
-  return { ...toAssignment(row, lane), input: row.input };
-}
-
-/** A running row as what its worker holds. */
-export function toAssignment(row: HeldJob, lane: Lane): Assignment {
   return {
     id: row.id,
     attempt: row.attempt,
     lane,
+    input: row.input,
     inputContentType: row.input_content_type ?? undefined,
     priority: row.priority,
     maxAttempts: row.max_attempts,
     failureCount: row.failure_count,
     lostCount: row.lost_count,
-    createdAt: row.created_at,
+    createdAt: new Date(row.created_ms),
     tags: row.tags ?? [],
     options: row.options ?? undefined,
     deadlineInMs: row.deadline_in_ms ?? undefined,
+    isCancelRequested: false,
+    leasedAgoMs: 0,
+  };
+}
+
+/** A running row as what its worker holds. */
+export function toAssignment(row: HeldJob, lane: Lane): Assignment {
+  return {
+    ...toDelivery({ ...row, input: "" }, lane),
     isCancelRequested: row.is_cancel_requested,
     leasedAgoMs: Math.max(0, row.leased_ago_ms),
   };

@@ -241,7 +241,7 @@ export class Workers {
   async #deliverMissing(session: WorkerSession, jobs: readonly SizedAssignment[]): Promise<void> {
     const missing = jobs.filter(
       ({ id: jobId, attempt }) =>
-        session.find(jobId, attempt) === undefined && !session.ending.has({ jobId, attempt }),
+        session.find(jobId, attempt) === undefined && !session.ending.has(fenceOf(jobId, attempt)),
     );
     for (const part of partsOf(missing, (job) => job.inputBytes)) {
       const inputs = await this.#inputs(part);
