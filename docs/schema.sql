@@ -159,7 +159,7 @@ create table baton.job (
 ) with (fillfactor=90, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=20000, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000, autovacuum_vacuum_cost_delay=0);
 CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (state = 'scheduled'::baton.job_state);
 CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((state = ANY (ARRAY['waiting'::baton.job_state, 'scheduled'::baton.job_state, 'queued'::baton.job_state])) AND ((start_by IS NOT NULL) OR (finish_by IS NOT NULL)));
-CREATE INDEX job_ready ON baton.job USING btree (lane_id, priority DESC, queue_position) WHERE (state = 'queued'::baton.job_state);
+CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE (state = 'queued'::baton.job_state);
 CREATE INDEX job_running ON baton.job USING btree (worker_id) WHERE (state = 'running'::baton.job_state);
 CREATE UNIQUE INDEX job_unique ON baton.job USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 

@@ -134,8 +134,9 @@ create table baton.job (
   autovacuum_vacuum_cost_delay = 0
 );
 
--- Per lane: a foreign or blocked lane costs nothing. Holds only what could run now.
-create index job_ready    on baton.job (lane_id, priority desc, queue_position) where state = 'queued';
+-- Per lane: a foreign or blocked lane costs nothing. Holds only what could run now. All ascending, so that a place in it is
+-- a row to compare with.
+create index job_ready    on baton.job (lane_id, (- priority), queue_position) where state = 'queued';
 create index job_due      on baton.job (run_at)                                 where state = 'scheduled';
 create index job_running  on baton.job (worker_id)                              where state = 'running';
 create index job_expiring on baton.job (least(start_by, finish_by))

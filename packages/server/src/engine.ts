@@ -61,6 +61,12 @@ const DATABASE_STOP_WAIT_MS = 15_000;
 /** Behind notifications: definitions of tasks, lanes and pauses are read anew so often. */
 const RELOAD_INTERVAL_MS = 30_000;
 
+/**
+ * The slow poll reads indexes from their heads. While somebody holds a snapshot they are full of entries of jobs that are
+ * over: then it takes seconds, and rests so many times as long.
+ */
+const POLL_REST_TIMES = 20;
+
 /** Starts the engine on a migrated database. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { db, logger } = options;
@@ -99,7 +105,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     now,
     onError,
   });
-  const leaser: Leaser = new Leaser({ db, lanes, workers, onError, onLeased: onChanged });
+  const leaser: Leaser = new Leaser({ db, lanes, workers, now, onLeased: onChanged, onError });
   const onQueued = (queued: Iterable<Lane>): void => {
     const all = [...queued];
     leaser.wakeLanes(all);
@@ -222,7 +228,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     runEvery({ signal, intervalMs: SERVER_RENEW_MS, onError }, renewOnce),
     runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, reapAllOnce),
     runEvery({ signal, intervalMs: RELOAD_INTERVAL_MS, onError }, () => lanes.load()),
-    runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, pollOnce),
+    runEvery({ signal, intervalMs: SLOW_POLL_MS, restTimes: POLL_REST_TIMES, onError }, pollOnce),
     runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () =>
       pruneOnce(db, options.retention),
     ),

@@ -74,6 +74,7 @@ export async function aDispatch(
     db,
     lanes,
     workers,
+    now,
     onLeased: (jobIds) => told.leased.push(...jobIds),
     onError,
   });

@@ -6,7 +6,14 @@ import { BATCH_BYTES_MAX } from "../src/domain/limits.ts";
 import type { Db } from "../src/store/db.ts";
 import { jobInsert, type NewJob } from "../src/store/job-enqueue.ts";
 import type { AttemptKey } from "../src/store/fence.ts";
-import { jobLease, jobRunning, type LeaseRow, type LeasedJob } from "../src/store/job-lease.ts";
+import {
+  jobLease,
+  jobRunning,
+  LANE_HEAD,
+  type LaneShare,
+  type LeaseRow,
+  type LeasedJob,
+} from "../src/store/job-lease.ts";
 import { laneCreate, laneFind, queueCreate, taskPut } from "../src/store/lane.ts";
 import { serverStart } from "../src/store/server.ts";
 import { workerAttach } from "../src/store/worker.ts";
@@ -77,13 +84,18 @@ export async function aRunningJob(
   return present((await leaseFrom(db, [laneId], [workerId]))[0]);
 }
 
+/** A lane to lease from, looked at from its head. */
+export function aShare(laneId: number, most: number): LaneShare {
+  return { laneId, most, from: LANE_HEAD };
+}
+
 /** Leases from these lanes, as many of each as there are slots. */
 export function leaseFrom(
   db: Db,
   laneIds: readonly number[],
   workerIds: readonly number[],
 ): Promise<readonly LeaseRow[]> {
-  const shares = laneIds.map((laneId) => ({ laneId, most: workerIds.length }));
+  const shares = laneIds.map((laneId) => aShare(laneId, workerIds.length));
   return jobLease(db, shares, workerIds, BATCH_BYTES_MAX);
 }
 

@@ -165,6 +165,7 @@ export class Intake {
       if (states[index] === "queued") {
         queued.add(job.lane);
         job.lane.countReady(1);
+        job.lane.leaseStart.queued(job.spec.priority ?? 0);
       }
       if (states[index] === "scheduled") this.#options.onScheduled(job.spec.delayMs);
     });

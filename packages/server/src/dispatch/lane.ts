@@ -1,4 +1,5 @@
 import type { LaneRow } from "../store/lane.ts";
+import { LeaseStart } from "./lease-start.ts";
 
 /** Somebody who counts lanes that have a backlog. */
 export interface BacklogCounter {
@@ -12,6 +13,7 @@ export class Lane {
   readonly task: string;
   /** Those who count the lanes that have a backlog. */
   readonly counters = new Set<BacklogCounter>();
+  readonly leaseStart = new LeaseStart();
   /** Whether ready jobs may stand in the table. Only a lease that finds none clears it. */
   #mayHaveReady = true;
   #isPaused = false;

@@ -3,7 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { BATCH_BYTES_MAX, LEASE_BATCH_MAX, LEASE_LANES_MAX } from "../domain/limits.ts";
 import { isConnectionError, type Database } from "../store/db.ts";
-import { jobLease, laneReady, laneShares, type LaneShare } from "../store/job-lease.ts";
+import {
+  jobLease,
+  LANE_HEAD,
+  laneReady,
+  laneShares,
+  type LaneShare,
+  type LeaseRow,
+} from "../store/job-lease.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import { patiently } from "./patience.ts";
@@ -18,6 +25,7 @@ export interface LeaserOptions {
   readonly db: Database;
   readonly lanes: Lanes;
   readonly workers: Workers;
+  readonly now: () => number;
   readonly onLeased: (jobIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -96,7 +104,7 @@ export class Leaser {
 
   /** @returns whether another pass makes sense */
   async #leaseOnce(group: WorkerGroup): Promise<boolean> {
-    const { db, lanes, workers } = this.#options;
+    const { db, lanes, workers, now } = this.#options;
     const looked = group.lanesWithBacklog(LEASE_LANES_MAX);
     if (looked.length === 0) return false;
     const slots: ReservedSlot[] = group
@@ -104,10 +112,16 @@ export class Leaser {
       .map((session) => ({ session, reconcileCount: session.reconcileCount }));
     if (slots.length === 0) return false;
     const wakeUps = looked.map((lane) => lane.wakeUps);
+    const startMs = now();
+    const looks = looked.map((lane) => ({
+      laneId: lane.id,
+      from: lane.leaseStart.next(startMs),
+      most: slots.length,
+    }));
     let shares;
     let rows;
     try {
-      shares = await this.#shares(looked, slots.length);
+      shares = await this.#shares(looks, slots.length);
       rows = await jobLease(
         db,
         shares,
@@ -120,6 +134,7 @@ export class Leaser {
       await patiently(db, () => laneReady(db), Number.POSITIVE_INFINITY);
       return true;
     }
+    this.#notePlaces(looks, rows, now() - startMs);
     // Row n was leased for slot n.
     const jobs = rows.map((row) => {
       const lane = lanes.byId(row.lane_id);
@@ -141,16 +156,27 @@ export class Leaser {
   }
 
   /** How much to take from which lane, so that the jobs that come first of all are leased. */
-  async #shares(lanes: readonly Lane[], slotCount: number): Promise<readonly LaneShare[]> {
-    const laneIds = lanes.map((lane) => lane.id);
-    const all = laneIds.map((laneId) => ({ laneId, most: slotCount }));
-    if (laneIds.length === 1) return all;
-    const rows = await laneShares(this.#options.db, laneIds, slotCount);
+  async #shares(looks: readonly LaneShare[], slotCount: number): Promise<readonly LaneShare[]> {
+    if (looks.length === 1) return looks;
+    const rows = await laneShares(this.#options.db, looks, slotCount);
     const readyCount = rows.reduce((sum, row) => sum + row.count, 0);
+    if (readyCount < slotCount) return looks;
     // Enough for every slot: nothing of the other lanes comes first.
-    return readyCount < slotCount
-      ? all
-      : rows.map((row) => ({ laneId: row.lane_id, most: row.count }));
+    const counts = new Map(rows.map((row) => [row.lane_id, row.count]));
+    return looks.flatMap((look) => {
+      const most = counts.get(look.laneId);
+      return most === undefined ? [] : [{ ...look, most }];
+    });
+  }
+
+  #notePlaces(looks: readonly LaneShare[], rows: readonly LeaseRow[], tookMs: number): void {
+    const { lanes, now } = this.#options;
+    for (const { laneId, from } of looks) {
+      if (from === LANE_HEAD) lanes.byId(laneId)?.leaseStart.lookedFromHead(tookMs, now());
+    }
+    for (const row of rows) {
+      lanes.byId(row.lane_id)?.leaseStart.leased(row.priority, row.queue_position);
+    }
   }
 }
 

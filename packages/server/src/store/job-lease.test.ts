@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { aLane, aQueuedJob, aWorker, leaseFrom, workersOf } from "../../test/a-job.ts";
+import { aLane, aQueuedJob, aShare, aWorker, leaseFrom, workersOf } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
 import { BATCH_BYTES_MAX } from "../domain/limits.ts";
@@ -93,7 +93,7 @@ describe("jobLease", () => {
     const ids = [];
     for (let job = 0; job < 3; job += 1)
       ids.push(await aQueuedJob(db, laneId, { input: JSON.stringify("x".repeat(100)) }));
-    const shares = [{ laneId, most: 3 }];
+    const shares = [aShare(laneId, 3)];
 
     const first = await jobLease(db, shares, slots(3), 103);
     const second = await jobLease(db, shares, slots(3), 103);
@@ -114,7 +114,7 @@ describe("jobLease", () => {
     const laneId = await aLane(db, "shared");
     for (let job = 0; job < 3; job += 1) await aQueuedJob(db, laneId);
 
-    const leased = await jobLease(db, [{ laneId, most: 2 }], slots(3), BATCH_BYTES_MAX);
+    const leased = await jobLease(db, [aShare(laneId, 2)], slots(3), BATCH_BYTES_MAX);
 
     assert.equal(leased.length, 2);
   });
@@ -141,7 +141,11 @@ describe("laneShares", () => {
     await aQueuedJob(db, two, { priority: 4 });
     await aQueuedJob(db, one);
 
-    const shares = await laneShares(db, [one, two, paused], 3);
+    const shares = await laneShares(
+      db,
+      [one, two, paused].map((laneId) => aShare(laneId, 3)),
+      3,
+    );
 
     assert.deepEqual(
       new Map(shares.map((share) => [share.lane_id, share.count])),

@@ -10,9 +10,10 @@
  * which connect anew.
  */
 import type { JobOptions } from "../domain/check-spec.ts";
+import { PRIORITY_MAX } from "../domain/limits.ts";
 import type { Db } from "./db.ts";
 import { runsUnder, type AttemptKey } from "./fence.ts";
-import { bigintArray } from "./array-parameter.ts";
+import { bigintArray, integerArray } from "./array-parameter.ts";
 import { sql, type Statement } from "./sql.ts";
 
 /** What its worker is told of a job, without its input. */
@@ -54,43 +55,47 @@ const heldColumns = sql`${jobColumns},
     job.worker_id, job.cancel_requested_at is not null as is_cancel_requested,
     date_part('epoch', baton.clock() - job.leased_at) * 1000 as leased_ago_ms`;
 
+/** A place in the order in which a lane's jobs are leased. */
+export interface LanePlace {
+  readonly priority: number;
+  readonly position: number;
+}
+
+/** The place before all jobs. */
+export const LANE_HEAD: LanePlace = { priority: PRIORITY_MAX, position: 0 };
+
 /** A lane to lease from. */
 export interface LaneShare {
   readonly laneId: number;
+  /** Jobs before this place are not seen. */
+  readonly from: LanePlace;
   /** Jobs to take from it, at most. */
   readonly most: number;
 }
 
 /**
- * Of the `limit` jobs that come first in these lanes, how many stand in each: so that a lease locks rows that it takes,
+ * Of the `limit` jobs that come first in these lanes' shares, how many stand in each: so that a lease locks rows that it takes,
  * and no others. Paused queues have none.
  */
 export function laneShares(
   db: Db,
-  laneIds: readonly number[],
+  shares: readonly LaneShare[],
   limit: number,
 ): Promise<readonly { readonly lane_id: number; readonly count: number }[]> {
   return db.query(
     sql`
-    with open_lane as (
-      select lane.id
-        from baton.lane
-        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
-       where lane.id = any(${laneIds}::integer[])
-         and queue.paused_at is null
-    )
+    with ${openLane(shares)}
     select first.lane_id, count(*) as count
       from (select ready.lane_id
               from open_lane
              cross join lateral (
                      select job.lane_id, job.priority, job.queue_position
                        from baton.job
-                      where job.lane_id = open_lane.id
-                        and job.state = 'queued'
-                      order by job.priority desc, job.queue_position
-                      limit ${limit}
+                      where ${isReadyInOpenLane}
+                      order by - job.priority, job.queue_position
+                      limit open_lane.most
                    ) as ready
-             order by ready.priority desc, ready.queue_position
+             order by - ready.priority, ready.queue_position
              limit ${limit}
            ) as first
      group by first.lane_id`,
@@ -98,8 +103,9 @@ export function laneShares(
   );
 }
 
-/** A leased job, and how many could have been leased with it. */
+/** A leased job, its place, and how many could have been leased with it. */
 export interface LeaseRow extends LeasedJob {
+  readonly queue_position: number;
   /** More than the rows that came: the inputs of the rest would have been too much for one answer. */
   readonly candidate_count: number;
 }
@@ -124,16 +130,7 @@ export function jobLease(
       select slot.worker_id, slot.n
         from unnest(${bigintArray(workerIds)}::bigint[]) with ordinality as slot(worker_id, n)
     ),
-    open_lane as (
-      select lane.id, share.most
-        from unnest(
-               ${shares.map((share) => share.laneId)}::integer[],
-               ${shares.map((share) => share.most)}::integer[]
-             ) as share(lane_id, most)
-        join baton.lane on lane.id = share.lane_id
-        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
-       where queue.paused_at is null
-    ),
+    ${openLane(shares)},
     -- Materialized: as an inlined subquery it could run again for each joined row, and lock more than its limit.
     candidate as materialized (
       select ready.place, ready.priority, ready.queue_position, ready.input_bytes
@@ -141,20 +138,19 @@ export function jobLease(
        cross join lateral (
                select job.ctid as place, job.priority, job.queue_position, octet_length(job.input) as input_bytes
                  from baton.job
-                where job.lane_id = open_lane.id
-                  and job.state = 'queued'
-                order by job.priority desc, job.queue_position
+                where ${isReadyInOpenLane}
+                order by - job.priority, job.queue_position
                 limit open_lane.most
                   for update skip locked
              ) as ready
-       order by ready.priority desc, ready.queue_position
+       order by - ready.priority, ready.queue_position
        limit ${workerIds.length}
     ),
     numbered as (
       select place, row_number() over line as n, sum(input_bytes) over line - input_bytes as bytes_before,
              count(*) over () as candidate_count
         from candidate
-      window line as (order by priority desc, queue_position rows unbounded preceding)
+      window line as (order by - priority, queue_position rows unbounded preceding)
     ),
     leased as (
       update baton.job
@@ -166,7 +162,7 @@ export function jobLease(
        where job.ctid = numbered.place
          and job.ctid = any(array(select place from numbered))
          and numbered.bytes_before < ${inputBytesMax}
-      returning ${jobColumns}, job.input, numbered.n, numbered.candidate_count
+      returning ${jobColumns}, job.input, job.queue_position, numbered.n, numbered.candidate_count
     ),
     told as (
       insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
@@ -178,6 +174,26 @@ export function jobLease(
     "job_lease",
   );
 }
+
+/** Those of these lanes whose queues are not paused. */
+function openLane(shares: readonly LaneShare[]): Statement {
+  return sql`open_lane as (
+      select lane.id, share.most, share.urgency, share.position
+        from unnest(
+               ${integerArray(shares.map((share) => share.laneId))}::integer[],
+               ${integerArray(shares.map((share) => share.most))}::integer[],
+               ${integerArray(shares.map((share) => -share.from.priority))}::integer[],
+               ${bigintArray(shares.map((share) => share.from.position))}::bigint[]
+             ) as share(lane_id, most, urgency, position)
+        join baton.lane on lane.id = share.lane_id
+        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
+       where queue.paused_at is null
+    )`;
+}
+
+const isReadyInOpenLane = sql`job.lane_id = open_lane.id
+                  and job.state = 'queued'
+                  and (- job.priority, job.queue_position) >= (open_lane.urgency::smallint, open_lane.position)`;
 
 /** The jobs that a worker holds, and how large their inputs are. */
 export function jobHeldBy(

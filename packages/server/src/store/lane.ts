@@ -154,7 +154,7 @@ export async function queueList(
                select count(*) as count, min(created_at) as oldest
                  from (select job.created_at from baton.job
                         where job.lane_id = lane.id and job.state = 'queued'
-                        order by job.priority desc, job.queue_position
+                        order by - job.priority, job.queue_position
                         limit ${most}) as job
              ) as ready
        where lane.namespace_id = ${namespaceId}

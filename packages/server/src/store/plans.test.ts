@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { aLane, aNewJob, aWorker, leaseFrom } from "../../test/a-job.ts";
+import { aLane, aNewJob, aShare, aWorker, leaseFrom } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
 import type { Database, Db } from "./db.ts";
@@ -42,7 +42,7 @@ describe("a table that grew since its statistics were taken", () => {
     jobLease: (on) =>
       jobLease(
         on,
-        [{ laneId, most: BATCH }],
+        [aShare(laneId, BATCH)],
         Array.from({ length: BATCH }, () => workerId),
         1e6,
       ),

@@ -15,7 +15,7 @@ import {
 import { attemptRecorded, jobFinish, jobSucceed } from "../../src/store/job-finish.ts";
 import { jobLease, jobRunning, laneShares } from "../../src/store/job-lease.ts";
 import { workerAttach, workerDetach } from "../../src/store/worker.ts";
-import { present, workersOf } from "../a-job.ts";
+import { aShare, present, workersOf } from "../a-job.ts";
 import { command, pick, someJob, someWorker } from "./job-command.ts";
 import type { JobModel, ModelJob } from "./job-model.ts";
 import type { Tables } from "./job-tables.ts";
@@ -28,10 +28,14 @@ export const lease = fc
   .map(({ queues, workers }) =>
     command(`lease from ${queues.join()} for ${workers.join()}`, async (model, tables) => {
       const laneIds = queues.map((queue) => present(tables.laneIds[queue]));
-      const shares = await laneShares(tables.db, laneIds, workers.length);
+      const shares = await laneShares(
+        tables.db,
+        laneIds.map((laneId) => aShare(laneId, workers.length)),
+        workers.length,
+      );
       const rows = await jobLease(
         tables.db,
-        shares.map((share) => ({ laneId: share.lane_id, most: share.count })),
+        shares.map((share) => aShare(share.lane_id, share.count)),
         workers.map((worker) => present(tables.workerIds[worker])),
         BATCH_BYTES_MAX,
       );
