@@ -38,10 +38,9 @@ export class IntakePace {
     const { workers, now } = this.#options;
     const lane = calls[0]?.jobs[0]?.lane;
     const group = lane && workers.groupsOf(lane)[0];
-    if (group === undefined) return calls;
-    const first = calls[0]?.jobs.length ?? 0;
-    // More than the workers can hold will never be free; all of it only when they have nothing to do.
-    const slots = Math.min(first, Math.ceil(group.capacity / 2));
+    const slots = calls[0]?.jobs.length ?? 0;
+    // Workers that can not hold two such calls would have nothing to do while the next one is written.
+    if (group === undefined || group.capacity < 2 * slots) return calls;
     if (!group.hasRoom(slots) && isFast(group, now())) {
       const rows = calls.reduce((sum, call) => sum + call.jobs.length, 0);
       const enough = group.endedCount + rows * ENDED_PER_JOB;
