@@ -67,6 +67,9 @@ const RELOAD_INTERVAL_MS = 30_000;
  */
 const POLL_REST_TIMES = 20;
 
+/** A net under every other way of booking workers out, which waits for half a minute by itself. */
+const DETACH_ABSENT_INTERVAL_MS = 5_000;
+
 /** Starts the engine on a migrated database. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { db, logger } = options;
@@ -198,9 +201,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     }
     await workerDoor.dropSilentOnce();
   };
-  const reapAllOnce = async (): Promise<void> => {
-    await workerDoor.detachAbsentOnce();
-    await reapOnce({
+  const reapAllOnce = (): Promise<unknown> =>
+    reapOnce({
       db,
       serverId: lease.id,
       onQueued: onQueuedIds,
@@ -208,7 +210,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       onLost: (worker, jobCount) =>
         logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
     });
-  };
 
   const drain = (): void => {
     if (isDraining) return;
@@ -227,6 +228,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     // Apart from everything else: a long sweep must not cost the workers their leases.
     runEvery({ signal, intervalMs: SERVER_RENEW_MS, onError }, renewOnce),
     runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, reapAllOnce),
+    runEvery({ signal, intervalMs: DETACH_ABSENT_INTERVAL_MS, onError }, () =>
+      workerDoor.detachAbsentOnce(),
+    ),
     runEvery({ signal, intervalMs: RELOAD_INTERVAL_MS, onError }, () => lanes.load()),
     runEvery({ signal, intervalMs: SLOW_POLL_MS, restTimes: POLL_REST_TIMES, onError }, pollOnce),
     runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () =>

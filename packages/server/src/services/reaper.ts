@@ -2,6 +2,7 @@
 import { SWEEP_BATCH_MAX } from "../domain/limits.ts";
 import { expireJobs, reapGoneWorker, reapWorker, type ReapReport } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
+import { overdueFind } from "../store/overdue.ts";
 import { serverBury } from "../store/server.ts";
 
 /**
@@ -28,7 +29,20 @@ export interface ReapOptions {
 export async function reapOnce(
   options: ReapOptions,
 ): Promise<{ readonly lostCount: number; readonly expiredCount: number }> {
-  await serverBury(options.db, options.serverId, SERVER_DEAD_MS);
+  const { db, serverId } = options;
+  // Nearly always there is nothing to do, and this one statement is all that a pass costs.
+  const [overdue] = await overdueFind(db, serverId, SERVER_DEAD_MS);
+  let lostCount = 0;
+  let expiredCount = 0;
+  if (overdue?.has_dead_server) await serverBury(db, serverId, SERVER_DEAD_MS);
+  // The lease of a dead server's workers may have passed long ago.
+  if (overdue?.has_dead_server || overdue?.has_lost_worker) lostCount = await reapLost(options);
+  if (overdue?.has_gone_holder) await reapGone(options);
+  if (overdue?.has_expired_job) expiredCount = await expireAll(options);
+  return { lostCount, expiredCount };
+}
+
+async function reapLost(options: ReapOptions): Promise<number> {
   let lostCount = 0;
   for (; lostCount < WORKERS_PER_PASS; lostCount += 1) {
     const report = await reapWorker(options.db);
@@ -37,17 +51,23 @@ export async function reapOnce(
     options.onLost(worker, report.jobIds.length);
     await tell(report, options);
   }
+  return lostCount;
+}
+
+async function reapGone(options: ReapOptions): Promise<void> {
   for (let passed = 0; passed < WORKERS_PER_PASS; passed += 1) {
     const report = await reapGoneWorker(options.db);
-    if (report.workers.length === 0) break;
+    if (report.workers.length === 0) return;
     await tell(report, options);
   }
-  let expiredCount = 0;
-  for (;;) {
+}
+
+async function expireAll(options: ReapOptions): Promise<number> {
+  for (let expiredCount = 0; ;) {
     const ids = await expireJobs(options.db, SWEEP_BATCH_MAX);
     expiredCount += ids.length;
     options.onChanged(ids);
-    if (ids.length < SWEEP_BATCH_MAX) return { lostCount, expiredCount };
+    if (ids.length < SWEEP_BATCH_MAX) return expiredCount;
   }
 }
 

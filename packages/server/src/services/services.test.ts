@@ -43,9 +43,9 @@ describe("background duties", () => {
   });
 
   describe("reapOnce", () => {
-    const reap = (serverId: number) =>
+    const reap = (serverId: number, on: Database = db) =>
       reapOnce({
-        db,
+        db: on,
         serverId,
         onQueued: async () => undefined,
         onChanged: () => undefined,
@@ -71,6 +71,67 @@ describe("background duties", () => {
       assert.deepEqual([within.lostCount, state], [0, "running"]);
       assert.equal(after.lostCount, 1);
       assert.equal((await jobGet(db, job.id))?.state, "queued");
+    });
+
+    it("takes back what a dead server's workers held in the same pass when their lease is over already", async () => {
+      const workerId = await aWorker(db);
+      const job = await aRunningJob(db, laneId, workerId);
+      await db.query(sql`
+        update baton.server set renewed_at = baton.clock() - interval '1 min'
+         where id = (select server_id from baton.worker where id = ${workerId})`);
+
+      const { lostCount } = await reap(0);
+
+      assert.equal(lostCount, 1);
+      assert.equal((await jobGet(db, job.id))?.state, "queued");
+    });
+
+    it("takes back what a worker was leased after it was gone", async () => {
+      const workerId = await aWorker(db);
+      const job = await aRunningJob(db, laneId, workerId);
+      await db.query(sql`update baton.worker set gone_at = baton.clock() where id = ${workerId}`);
+
+      await reap(0);
+
+      assert.equal((await jobGet(db, job.id))?.state, "queued");
+    });
+
+    for (const [what, limit] of [
+      ["that no worker started in time", sql`start_by`],
+      ["behind its deadline", sql`finish_by`],
+    ] as const) {
+      it(`ends a job ${what}`, async () => {
+        const id = await aQueuedJob(db, laneId, {
+          extra: { queueTimeoutMs: 60_000, deadlineMs: 60_000 },
+        });
+        await db.query(
+          sql`update baton.job set ${limit} = baton.clock() - interval '1 ms' where id = ${id}`,
+        );
+
+        const { expiredCount } = await reap(0);
+
+        assert.equal(expiredCount, 1);
+        assert.equal((await jobGet(db, id))?.state, "dead");
+      });
+    }
+
+    it("costs one statement when there is nothing to do", async () => {
+      const workerId = await aWorker(db);
+      await aRunningJob(db, laneId, workerId);
+      await aQueuedJob(db, laneId, { extra: { queueTimeoutMs: 60_000 } });
+      await reap(0);
+      let statementCount = 0;
+
+      await reap(0, {
+        ...db,
+        query: (statement, name) => {
+          statementCount += 1;
+          return db.query(statement, name);
+        },
+        transaction: () => assert.fail("nothing is to be changed"),
+      });
+
+      assert.equal(statementCount, 1);
     });
 
     it("never declares its own server dead", async () => {

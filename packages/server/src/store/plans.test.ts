@@ -10,6 +10,7 @@ import { jobInsert } from "./job-enqueue.ts";
 import { jobFinish, jobReschedule, jobSucceed } from "./job-finish.ts";
 import { jobInputs, jobLease, jobRunning } from "./job-lease.ts";
 import { jobProgress } from "./job-notes.ts";
+import { overdueFind } from "./overdue.ts";
 import { sql } from "./sql.ts";
 
 const JOBS = 10_000;
@@ -48,6 +49,7 @@ describe("a table that grew since its statistics were taken", () => {
       ),
     jobRunning: (on) => jobRunning(on, running.slice(0, BATCH)),
     jobInputs: (on) => jobInputs(on, running.slice(0, BATCH)),
+    overdueFind: (on) => overdueFind(on, 0, 5_000),
     jobProgress: (on) =>
       jobProgress(
         on,

@@ -1,7 +1,7 @@
 /** Statements about servers, which lease their workers. The lease protocol stands in job-lease.ts. */
 import type { ServerView } from "../domain/views.ts";
 import type { Db } from "./db.ts";
-import { sql } from "./sql.ts";
+import { sql, type Statement } from "./sql.ts";
 
 /** Books a new start of a server. @returns its id */
 export async function serverStart(db: Db, name: string, version: string): Promise<number> {
@@ -40,6 +40,13 @@ export async function serverStop(db: Db, serverId: number): Promise<void> {
      where worker.server_id = stopped.id and worker.detached_at is null and worker.gone_at is null`);
 }
 
+/** A server that did not renew for so long, and that nobody has declared dead. @param ownId the caller's own, which lives */
+export function isSilent(ownId: number, silentMs: number): Statement {
+  return sql`stopped_at is null
+         and id <> ${ownId}
+         and renewed_at < baton.clock() - ${silentMs}::integer * interval '1 ms'`;
+}
+
 /**
  * Declares servers dead that did not renew for so long. Their workers count as detached since the last renewal.
  *
@@ -52,9 +59,7 @@ export async function serverBury(db: Db, ownId: number, silentMs: number): Promi
     with buried as (
       update baton.server
          set stopped_at = baton.clock()
-       where stopped_at is null
-         and id <> ${ownId}
-         and renewed_at < baton.clock() - ${silentMs}::integer * interval '1 ms'
+       where ${isSilent(ownId, silentMs)}
       returning id, renewed_at
     ),
     detached as (

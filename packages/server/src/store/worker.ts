@@ -93,6 +93,9 @@ export function workerLeave(
     returning id, name`);
 }
 
+/** A worker whose lease is over, and that nobody has marked gone. */
+export const isLost = sql`gone_at is null and detached_at < baton.clock() - lease_ms * interval '1 ms'`;
+
 /** Marks workers gone whose lease is over, and locks them. @returns those */
 export function workerTakeLost(
   tx: Db,
@@ -104,8 +107,7 @@ export function workerTakeLost(
        set gone_at = baton.clock()
      where id in (
              select id from baton.worker
-              where gone_at is null
-                and detached_at < baton.clock() - lease_ms * interval '1 ms'
+              where ${isLost}
               order by id
               limit ${limit}
                 for update skip locked)
@@ -114,17 +116,9 @@ export function workerTakeLost(
   );
 }
 
-/**
- * Workers that are gone and hold jobs all the same, locked: a statement that was under way when they went gave them
- * these. Found by skipping through the index of running jobs: costs one probe a worker, not one a job.
- */
-export function workerGoneHolding(
-  tx: Db,
-  limit: number,
-): Promise<readonly { readonly id: number; readonly name: string }[]> {
-  return tx.query(
-    sql`
-    with recursive holder as (
+/** Who holds running jobs, by skipping through their index: costs one probe a worker, not one a job. */
+export const holders = sql`
+    recursive holder as (
       (select worker_id from baton.job where state = 'running' order by worker_id limit 1)
       union all
       select (select job.worker_id
@@ -134,7 +128,19 @@ export function workerGoneHolding(
                limit 1)
         from holder
        where holder.worker_id is not null
-    )
+    )`;
+
+/**
+ * Workers that are gone and hold jobs all the same, locked: a statement that was under way when they went gave them
+ * these.
+ */
+export function workerGoneHolding(
+  tx: Db,
+  limit: number,
+): Promise<readonly { readonly id: number; readonly name: string }[]> {
+  return tx.query(
+    sql`
+    with ${holders}
     select worker.id, worker.name
       from holder
       join baton.worker on worker.id = holder.worker_id

@@ -1,0 +1,41 @@
+/** One look at whether the clock has brought anything about that a reaper must act on. */
+import type { Db } from "./db.ts";
+import { isSilent } from "./server.ts";
+import { sql } from "./sql.ts";
+import { holders, isLost } from "./worker.ts";
+
+/** What there is to do. */
+export interface Overdue {
+  /** For `serverBury`. */
+  readonly has_dead_server: boolean;
+  /** For `workerTakeLost`. */
+  readonly has_lost_worker: boolean;
+  /** For `workerGoneHolding`. */
+  readonly has_gone_holder: boolean;
+  /** For `jobLockExpired`. */
+  readonly has_expired_job: boolean;
+}
+
+/**
+ * @param ownId the caller's own server, which lives
+ * @param silentMs a server that did not renew for so long is dead
+ * @returns one row
+ */
+export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<readonly Overdue[]> {
+  return db.query(
+    sql`
+    with ${holders}
+    select exists (select from baton.server where ${isSilent(ownId, silentMs)}) as has_dead_server,
+           exists (select from baton.worker where ${isLost}) as has_lost_worker,
+           exists (select
+                     from holder
+                     join baton.worker on worker.id = holder.worker_id
+                    where worker.gone_at is not null) as has_gone_holder,
+           exists (select
+                     from baton.job
+                    where state in ('waiting', 'scheduled', 'queued')
+                      and (start_by is not null or finish_by is not null)
+                      and least(start_by, finish_by) <= baton.clock()) as has_expired_job`,
+    "overdue_find",
+  );
+}
