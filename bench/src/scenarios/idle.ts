@@ -30,6 +30,7 @@ export const IDLE: Scenario = {
     const seconds = (performance.now() - startMs) / 1_000;
     const { server = 0, worker = 0, database = 0 } = used;
     turn.record({ name: "server and worker", ...SHARE }, ((server + worker) / seconds) * 100);
+    turn.record({ name: "server", ...SHARE }, (server / seconds) * 100);
     turn.record({ name: "database", ...SHARE }, (database / seconds) * 100);
   },
 };
