@@ -64,6 +64,8 @@ export const WORKER_LEASE_MS_MAX = 600_000;
 export const WELCOME_TIMEOUT_MS = 10_000;
 /** The stream counts as dead when so many heartbeats in a row are unanswered: a quarter of the lease is left then. */
 export const SILENT_HEARTBEATS_MAX = 2;
+/** With a lease of at most so long, heartbeats notice a dead connection about as soon as pings do: none are sent. */
+export const PINGLESS_LEASE_MS_MAX = 15_000;
 /** A stream that stood for less counts as one more failure, or a server that ends each at once would be hammered. */
 export const HEALTHY_SESSION_MS = 1_000;
 /** Pause before the first reconnect is uniform between 0 and this; then it doubles. */

@@ -321,6 +321,7 @@ const WELCOME: Welcome = {
   server: "fake",
   leaseMs: 8_000,
   heartbeatIntervalMs: 2_000,
+  idleHeartbeatIntervalMs: 0,
   stale: [],
   messageBytesMax: 64 * 1024 * 1024,
   payloadBytesMax: 1024 * 1024,

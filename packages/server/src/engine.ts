@@ -68,7 +68,7 @@ const RELOAD_INTERVAL_MS = 30_000;
 const POLL_REST_TIMES = 20;
 
 /** A net under every other way of booking workers out, which waits for half a minute by itself. */
-const DETACH_ABSENT_INTERVAL_MS = 5_000;
+const DETACH_ABSENT_INTERVAL_MS = 10_000;
 
 /** Starts the engine on a migrated database. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {

@@ -24,6 +24,8 @@ export interface AttemptsOptions {
   readonly clock: Clock;
   readonly outbox: Outbox;
   readonly sink: ReportSink;
+  /** Whether the worker may believe that what it was given is its own. Nothing starts without. */
+  readonly hasLease: () => boolean;
   /** An outcome was put into the outbox, or an attempt is over without one. */
   readonly onChange: () => void;
 }
@@ -45,6 +47,11 @@ export class Attempts {
 
   get runningCount(): number {
     return this.#runningCount;
+  }
+
+  /** Whether nothing is held: nothing waits or runs, and every outcome is acknowledged. */
+  get isIdle(): boolean {
+    return this.#byJob.size === 0;
   }
 
   /** Whether anything waits or runs. */
@@ -80,9 +87,10 @@ export class Attempts {
     this.pump();
   }
 
-  /** Starts what there is room for: free slots, and an outbox that is not full. */
+  /** Starts what there is room for: free slots, and an outbox that is not full. Without a lease nothing. */
   pump(): void {
-    const { settings, outbox } = this.#options;
+    const { settings, outbox, hasLease } = this.#options;
+    if (this.#ready.size === 0 || !hasLease()) return;
     while (this.#runningCount < settings.slots) {
       if (outbox.count >= OUTCOMES_WAITING_MAX || outbox.bytes >= OUTCOME_BYTES_WAITING_MAX) return;
       const [next] = this.#ready;

@@ -16,6 +16,7 @@ import type {
 import {
   CLOSE_TIMEOUT_MS,
   HEALTHY_SESSION_MS,
+  PINGLESS_LEASE_MS_MAX,
   SILENT_HEARTBEATS_MAX,
   WELCOME_TIMEOUT_MS,
 } from "../limits.ts";
@@ -29,6 +30,8 @@ export interface SessionEvents {
   readonly onJobs: (jobs: readonly LeasedJob[]) => void;
   readonly onAck: (ack: OutcomesAck) => void;
   readonly onStop: (attempts: readonly StopAttempt[]) => void;
+  /** Whether the worker holds nothing: no attempt, and no outcome without its acknowledgement. */
+  readonly isIdle: () => boolean;
   /** There is room to write again. */
   readonly onWritable: () => void;
   readonly onEnd: (end: SessionEnd) => void;
@@ -52,6 +55,11 @@ export class Session {
   #isEnded = false;
   #heartbeatSequence = 0;
   #heartbeatIntervalMs = 0;
+  #idleHeartbeatIntervalMs = 0;
+  /** When the last heartbeat, or the hello, was sent. */
+  #beatAt: number;
+  /** Beats only as often as a worker must that holds nothing. */
+  #isResting = false;
   /** When each unanswered heartbeat was sent; at most {@link SILENT_HEARTBEATS_MAX} and one more. */
   readonly #unanswered = new Map<number, number>();
   #cancelTimer: () => void;
@@ -62,6 +70,7 @@ export class Session {
     this.#events = events;
     this.#client = new WorkerServiceClient(connection.address, connection.credentials, {
       ...connection.channelOptions,
+      ...(hello.leaseMs <= PINGLESS_LEASE_MS_MAX && { "grpc.keepalive_time_ms": -1 }),
       "grpc.use_local_subchannel_pool": 1,
     });
     this.#call = this.#client.connect(connection.metadata());
@@ -70,6 +79,7 @@ export class Session {
     this.#call.on("error", (error) => this.#end(error));
     this.#call.on("end", () => this.#end(undefined));
     this.#helloSentAt = clock.now();
+    this.#beatAt = this.#helloSentAt;
     this.#call.write({ message: { $case: "hello", value: hello } });
     this.#cancelTimer = clock.after(WELCOME_TIMEOUT_MS, () => {
       this.abort(`the server did not welcome the worker within ${WELCOME_TIMEOUT_MS} ms`);
@@ -110,7 +120,8 @@ export class Session {
       case "welcome":
         return this.#welcome(message.value);
       case "jobs":
-        return this.#events.onJobs(message.value.jobs);
+        this.#events.onJobs(message.value.jobs);
+        return this.#stopResting();
       case "outcomesAck":
         return this.#events.onAck(message.value);
       case "stop":
@@ -128,15 +139,40 @@ export class Session {
     this.#isWelcomed = true;
     this.#cancelTimer();
     this.#heartbeatIntervalMs = Math.max(1, welcome.heartbeatIntervalMs || welcome.leaseMs / 4);
+    this.#idleHeartbeatIntervalMs = welcome.idleHeartbeatIntervalMs;
     // The lease counts from the hello, and so does the beat: a slow welcome has used up part of it.
-    const sinceHelloMs = this.#clock.now() - this.#helloSentAt;
-    const firstBeatMs = Math.max(0, this.#heartbeatIntervalMs - sinceHelloMs);
-    this.#cancelTimer = this.#clock.after(firstBeatMs, () => this.#beat());
+    this.#planBeat(this.#heartbeatIntervalMs);
     this.#events.onContact(this.#helloSentAt, welcome.leaseMs);
     this.#events.onWelcome(welcome);
+    this.#restWhenIdle();
+  }
+
+  /** Sets when the next heartbeat is due, counted from the last one. */
+  #planBeat(intervalMs: number): void {
+    this.#cancelTimer();
+    const dueInMs = Math.max(0, this.#beatAt + intervalMs - this.#clock.now());
+    this.#cancelTimer = this.#clock.after(dueInMs, () => this.#beat());
+  }
+
+  /** A worker that holds nothing has nothing to lose with its lease. */
+  #restWhenIdle(): void {
+    if (this.#isResting || this.#isEnded || this.#isClosing) return;
+    if (this.#idleHeartbeatIntervalMs <= this.#heartbeatIntervalMs || !this.#events.isIdle())
+      return;
+    this.#isResting = true;
+    this.#planBeat(this.#idleHeartbeatIntervalMs);
+  }
+
+  /** The worker was given something: if it has rested for longer than it may now, it beats at once. */
+  #stopResting(): void {
+    if (!this.#isResting || this.#isEnded || this.#isClosing) return;
+    this.#isResting = false;
+    if (this.#clock.now() - this.#beatAt >= this.#heartbeatIntervalMs) this.#sendHeartbeat();
+    else this.#planBeat(this.#heartbeatIntervalMs);
   }
 
   #beat(): void {
+    this.#isResting = false;
     if (this.#unanswered.size >= SILENT_HEARTBEATS_MAX) {
       // A handler may have blocked the process: what came in meanwhile is read before the stream is called dead.
       setImmediate(() => this.#checkSilence());
@@ -156,9 +192,10 @@ export class Session {
 
   #sendHeartbeat(): void {
     this.#heartbeatSequence += 1;
-    this.#unanswered.set(this.#heartbeatSequence, this.#clock.now());
+    this.#beatAt = this.#clock.now();
+    this.#unanswered.set(this.#heartbeatSequence, this.#beatAt);
     this.write({ $case: "heartbeat", value: { sequence: this.#heartbeatSequence } });
-    this.#cancelTimer = this.#clock.after(this.#heartbeatIntervalMs, () => this.#beat());
+    this.#planBeat(this.#heartbeatIntervalMs);
   }
 
   #answered(sequence: number, leaseMs: number): void {
@@ -168,6 +205,7 @@ export class Session {
       if (earlier <= sequence) this.#unanswered.delete(earlier);
     }
     this.#events.onContact(sentAt, leaseMs);
+    if (this.#unanswered.size === 0) this.#restWhenIdle();
   }
 
   #end(error: unknown): void {

@@ -4,6 +4,7 @@
  * What it guarantees:
  * - An outcome is kept until the server has acknowledged it, and presented again on every new stream.
  * - No attempt is worked on past the worker's lease: without contact for so long, all handlers are aborted.
+ * - No attempt is started without a lease: one that reaches a worker which has rested waits for the next answer.
  * - A job that arrives again while it is held is not run again.
  * - Whatever a handler does after its attempt is over changes nothing.
  * - Everything that waits is bounded; at a bound no further job is started.
@@ -14,7 +15,13 @@ import { hostname } from "node:os";
 import { status as Rpc } from "@grpc/grpc-js";
 
 import { BatonError } from "../errors.ts";
-import type { Hello, OutcomesAck, Welcome, WorkerMessage } from "../gen/baton/v1/worker.ts";
+import type {
+  Hello,
+  LeasedJob,
+  OutcomesAck,
+  Welcome,
+  WorkerMessage,
+} from "../gen/baton/v1/worker.ts";
 import { toWireTaskDefinition } from "../job-spec.ts";
 import { RESULT_BYTES_MAX_DEFAULT, STOP_GRACE_MS } from "../limits.ts";
 import { isServiceError, toBatonError } from "../rpc-error.ts";
@@ -89,6 +96,7 @@ class StreamWorker implements Worker {
           this.#planFlush();
         },
       },
+      hasLease: () => !this.#lease.isOver(environment.clock.now()),
       onChange: () => this.#planFlush(),
     });
     // Whoever called start() gets its rejection; nobody need have.
@@ -158,7 +166,8 @@ class StreamWorker implements Worker {
     this.#session = new Session(this.#settings.connection, this.#hello(), this.#environment.clock, {
       onWelcome: (welcome) => this.#onWelcome(welcome),
       onContact: (sentAt, leaseMs) => this.#onContact(sentAt, leaseMs),
-      onJobs: (jobs) => this.#attempts.accept(jobs),
+      onJobs: (jobs) => this.#onJobs(jobs),
+      isIdle: () => this.#attempts.isIdle,
       onAck: (ack) => this.#onAck(ack),
       onStop: (stops) => this.#attempts.stop(stops),
       onWritable: () => this.#planFlush(),
@@ -200,7 +209,14 @@ class StreamWorker implements Worker {
   #onContact(sentAt: number, leaseMs: number): void {
     this.#contactAt = this.#environment.clock.now();
     this.#lease.renew(sentAt, leaseMs);
-    if (this.#cancelLeaseTimer === undefined && this.#phase !== "stopped") this.#watchLease();
+    this.#guardLease();
+    // What a new server calls stale must not start: that is known only after its welcome.
+    if (this.#isWelcomed) this.#attempts.pump();
+  }
+
+  #onJobs(jobs: readonly LeasedJob[]): void {
+    this.#attempts.accept(jobs);
+    this.#guardLease();
   }
 
   #onAck(ack: OutcomesAck): void {
@@ -243,6 +259,12 @@ class StreamWorker implements Worker {
     this.#finish();
   }
 
+  /** Sees to it that the end of the lease is noticed. A worker that holds nothing has nothing to lose by it. */
+  #guardLease(): void {
+    if (this.#cancelLeaseTimer !== undefined || this.#phase === "stopped") return;
+    if (!this.#attempts.isIdle) this.#watchLease();
+  }
+
   #watchLease(): void {
     const { clock } = this.#environment;
     this.#cancelLeaseTimer = clock.after(this.#lease.remainingMs(clock.now()), () => {
@@ -252,9 +274,12 @@ class StreamWorker implements Worker {
     });
   }
 
-  /** Gives everything up that runs, and asks a server anew what is this worker's. */
+  /**
+   * Gives everything up that runs, and asks a server anew what is this worker's. When nothing runs there is nothing to
+   * fear: what waits does not start before there is a lease again.
+   */
   #loseLease(): void {
-    if (this.#attempts.isBusy) {
+    if (this.#attempts.runningCount > 0) {
       const lostCount = this.#attempts.fence();
       const message = "the lease is over: all handlers were aborted and given up";
       this.#settings.logger.error(message, { lostCount, leaseMs: this.#settings.leaseMs });
@@ -277,7 +302,7 @@ class StreamWorker implements Worker {
   #flush(): void {
     const now = this.#environment.clock.now();
     // After a stop of the whole process the timer may be late; nothing must be reported in between.
-    if (this.#wasEverWelcomed && this.#attempts.isBusy && this.#lease.isOver(now)) {
+    if (this.#wasEverWelcomed && this.#attempts.runningCount > 0 && this.#lease.isOver(now)) {
       return this.#loseLease();
     }
     while (this.#session?.isWritable === true) {

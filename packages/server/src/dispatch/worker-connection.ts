@@ -197,6 +197,7 @@ export class WorkerConnection {
   /** Prolongs the worker's lease. @returns how long it lasts, in milliseconds, counted from when the worker sent this */
   heartbeat(): number {
     this.#heard();
+    if (this.#parts.session.isLost) return 0;
     return remainingLeaseMs(this.#parts.session.leaseMs, this.#parts.renewedAgoMs());
   }
 
@@ -222,7 +223,7 @@ export class WorkerConnection {
   }
 
   #heard(): void {
-    this.#parts.session.heardAtMs = this.#parts.now();
+    this.#parts.session.heard(this.#parts.now());
   }
 
   #disown(refs: readonly AttemptRef[]): void {

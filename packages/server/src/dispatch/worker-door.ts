@@ -1,6 +1,7 @@
 /** Where workers come in: books them, takes in what they hold, and books them out. */
+import { heartbeatIntervalMs, idleHeartbeatIntervalMs } from "../domain/heartbeat.ts";
 import type { AttemptRef } from "../domain/job.ts";
-import { HEARTBEATS_PER_LEASE, TASKS_MAX, WORKERS_PER_SERVER_MAX } from "../domain/limits.ts";
+import { TASKS_MAX, WORKERS_PER_SERVER_MAX } from "../domain/limits.ts";
 import { AppError } from "../errors.ts";
 import { releaseWorker } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
@@ -41,6 +42,8 @@ export interface WorkerWelcome {
   /** How long its lease lasts, in milliseconds, counted from when it sent its hello. */
   readonly leaseMs: number;
   readonly heartbeatIntervalMs: number;
+  /** While it holds nothing. */
+  readonly idleHeartbeatIntervalMs: number;
   /** Of what it presented: attempts that are not its own any more. */
   readonly stale: readonly AttemptRef[];
 }
@@ -105,7 +108,8 @@ export class WorkerDoor {
       await workers.join(session, tasks, queues, hello.held, (stale) =>
         onWelcome({
           leaseMs: remainingLeaseMs(leaseMs, this.#options.renewedAgoMs()),
-          heartbeatIntervalMs: Math.floor(leaseMs / HEARTBEATS_PER_LEASE),
+          heartbeatIntervalMs: heartbeatIntervalMs(leaseMs),
+          idleHeartbeatIntervalMs: idleHeartbeatIntervalMs(leaseMs),
           stale,
         }),
       );
@@ -145,14 +149,16 @@ export class WorkerDoor {
     }
   }
 
-  /** Drops workers that were silent for longer than their lease; the reaper takes their jobs back. */
+  /** Drops workers that were silent for longer than they may; the reaper takes their jobs back. */
   async dropSilentOnce(): Promise<void> {
     const { db, workers, now } = this.#options;
     for (const session of workers.all()) {
-      const silentMs = now() - session.heardAtMs;
-      if (silentMs <= session.leaseMs) continue;
+      const nowMs = now();
+      if (!session.isLost && !session.isSilent(nowMs)) continue;
+      // From here on the reaper may take its jobs: a heartbeat that comes meanwhile must not be told of a lease.
+      session.isLost = true;
       // Booked first: should that fail, the next pass finds the worker here again.
-      await workerDetach(db, session.key, Math.round(silentMs));
+      await workerDetach(db, session.key, Math.round(session.silentMs(nowMs)));
       workers.leave(session);
       session.sink.goodbye("lease_expired");
     }

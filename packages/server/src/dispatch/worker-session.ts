@@ -3,6 +3,7 @@
  * what the worker says comes in by its `WorkerConnection`.
  */
 import type { JobOptions } from "../domain/check-spec.ts";
+import { idleSilenceMsMax } from "../domain/heartbeat.ts";
 import type { AttemptRef } from "../domain/job.ts";
 import type { HeldJob, LeasedJob } from "../store/job-lease.ts";
 import type { WorkerKey } from "../store/worker.ts";
@@ -111,9 +112,13 @@ export class WorkerSession {
   /** Reconciled with the table and allowed to get jobs. */
   isReady = false;
   isClosed = false;
-  heardAtMs: number;
   /** Jobs that it holds at most. */
   readonly capacity: number;
+  /** Found silent and being booked out: whatever it says now prolongs nothing. */
+  isLost = false;
+  #heardAtMs: number;
+  /** When it was first given something after it was last heard of: it answers that within its lease. */
+  #owesAnswerSinceMs = Number.NEGATIVE_INFINITY;
   /** Grows with each reconciliation: what was leased before it is delivered by the next one. */
   reconcileCount = 0;
   /** Slots promised to statements under way. */
@@ -130,8 +135,24 @@ export class WorkerSession {
     this.slots = options.slots;
     this.leaseMs = options.leaseMs;
     this.sink = options.sink;
-    this.heardAtMs = options.nowMs;
+    this.#heardAtMs = options.nowMs;
     this.capacity = options.slots + options.prefetch;
+  }
+
+  /** Takes note of a sign of life. */
+  heard(nowMs: number): void {
+    this.#heardAtMs = nowMs;
+  }
+
+  /** Since when it owes a sign of life: the last one, or when it was given something after it. */
+  silentMs(nowMs: number): number {
+    return nowMs - Math.max(this.#heardAtMs, this.#owesAnswerSinceMs);
+  }
+
+  /** Whether it was silent for longer than it may: its lease, or, while nothing depends on it, more. */
+  isSilent(nowMs: number): boolean {
+    const isOwing = this.held.size > 0 || this.#owesAnswerSinceMs > this.#heardAtMs;
+    return this.silentMs(nowMs) > (isOwing ? this.leaseMs : idleSilenceMsMax(this.leaseMs));
   }
 
   /** Jobs that it can take now. */
@@ -179,6 +200,10 @@ export class WorkerSession {
       logLineCount: 0,
       isAfterDrain: this.isDraining,
     };
+    // Given one job after the other, a worker that never answers must not seem to have just begun.
+    if (this.held.size === 0 && this.#heardAtMs >= this.#owesAnswerSinceMs) {
+      this.#owesAnswerSinceMs = nowMs;
+    }
     this.held.set(job.id, held);
     this.#freeChanged(-1);
     if (this.#startedCount < this.slots) this.#start(held, startedAtMs);

@@ -3,6 +3,7 @@ import { fenceOf, type AttemptRef } from "../domain/job.ts";
 import type { Database } from "../store/db.ts";
 import { DELIVERY_MS_MAX } from "../domain/limits.ts";
 import { jobHeldBy, jobHeldCounts, jobInputs } from "../store/job-lease.ts";
+import { workerHolding } from "../store/worker.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import { partsOf } from "./message-parts.ts";
@@ -212,7 +213,12 @@ export class Workers {
       [...this.all()].map(({ id, held, ending }) => [id, held.size + ending.size]),
     );
     if (heldCounts.size === 0) return;
-    const rows = await jobHeldCounts(this.#options.db, [...heldCounts.keys()], DELIVERY_MS_MAX);
+    // Of a thousand workers that are idle, none is asked for.
+    const holding = (await workerHolding(this.#options.db))
+      .map((row) => row.worker_id)
+      .filter((id) => heldCounts.has(id));
+    if (holding.length === 0) return;
+    const rows = await jobHeldCounts(this.#options.db, holding, DELIVERY_MS_MAX);
     for (const row of rows) {
       if (row.count > (heldCounts.get(row.worker_id) ?? 0)) this.reconcile(row.worker_id);
     }

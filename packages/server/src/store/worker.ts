@@ -1,7 +1,7 @@
 /** Statements about workers. The lease protocol stands in job-lease.ts. */
 import type { WorkerState, WorkerView } from "../domain/views.ts";
 import type { Db } from "./db.ts";
-import { sql } from "./sql.ts";
+import { arrayOf, sql } from "./sql.ts";
 
 /** A worker as it introduces itself. */
 export interface NewWorker {
@@ -72,7 +72,7 @@ export async function workerDetachAbsent(
        and worker.detached_at is null
        and worker.connected_at < baton.clock() - ${attachingMs}::integer * interval '1 ms'
        and (server.stopped_at is not null
-            or (server.id = ${serverId} and worker.id <> all(${presentIds}::bigint[])))`,
+            or (server.id = ${serverId} and worker.id <> all(${arrayOf(presentIds)}::bigint[])))`,
     "worker_detach_absent",
   );
 }
@@ -129,6 +129,16 @@ export const holders = sql`
         from holder
        where holder.worker_id is not null
     )`;
+
+/** Workers, of all servers, that hold running jobs. */
+export function workerHolding(db: Db): Promise<readonly { readonly worker_id: number }[]> {
+  return db.query(
+    sql`
+    with ${holders}
+    select worker_id from holder where worker_id is not null`,
+    "worker_holding",
+  );
+}
 
 /**
  * Workers that are gone and hold jobs all the same, locked: a statement that was under way when they went gave them

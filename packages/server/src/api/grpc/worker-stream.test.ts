@@ -136,6 +136,7 @@ describe("WorkerService.Connect", () => {
     assert.deepEqual(rest, {
       server: "the server",
       heartbeatIntervalMs: 1_000,
+      idleHeartbeatIntervalMs: 8_000,
       stale: [presented],
       messageBytesMax: MESSAGE_BYTES_MAX,
       payloadBytesMax: PAYLOAD_BYTES_MAX,

@@ -66,14 +66,13 @@ async function serve(
   connection = await options.workerDoor.connect(
     helloFromMessage(hello),
     sink,
-    ({ leaseMs, heartbeatIntervalMs, stale }) =>
+    ({ stale, ...rhythm }) =>
       sink.send(
         {
           $case: "welcome",
           value: {
             server: options.serverName,
-            leaseMs,
-            heartbeatIntervalMs,
+            ...rhythm,
             stale: [...stale],
             messageBytesMax: MESSAGE_BYTES_MAX,
             payloadBytesMax: options.payloadBytesMax,

@@ -114,6 +114,8 @@ export interface Welcome {
   messageBytesMax: number;
   /** Largest result that the server takes, in bytes. 0: unknown, take 1 MiB. */
   payloadBytesMax: number;
+  /** How often to send a heartbeat while the worker holds nothing. 0: as often as at any time. */
+  idleHeartbeatIntervalMs: number;
 }
 
 export interface LeasedJobs {
@@ -1090,7 +1092,15 @@ export const TaskDefinition: MessageFns<TaskDefinition> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { server: "", leaseMs: 0, heartbeatIntervalMs: 0, stale: [], messageBytesMax: 0, payloadBytesMax: 0 };
+  return {
+    server: "",
+    leaseMs: 0,
+    heartbeatIntervalMs: 0,
+    stale: [],
+    messageBytesMax: 0,
+    payloadBytesMax: 0,
+    idleHeartbeatIntervalMs: 0,
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -1112,6 +1122,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.payloadBytesMax !== 0) {
       writer.uint32(48).int64(message.payloadBytesMax);
+    }
+    if (message.idleHeartbeatIntervalMs !== 0) {
+      writer.uint32(56).int64(message.idleHeartbeatIntervalMs);
     }
     return writer;
   },
@@ -1177,6 +1190,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.payloadBytesMax = longToNumber(reader.int64());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.idleHeartbeatIntervalMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1200,6 +1221,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.stale = object.stale?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.messageBytesMax = object.messageBytesMax ?? 0;
     message.payloadBytesMax = object.payloadBytesMax ?? 0;
+    message.idleHeartbeatIntervalMs = object.idleHeartbeatIntervalMs ?? 0;
     return message;
   },
 };
