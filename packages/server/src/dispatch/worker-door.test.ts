@@ -34,7 +34,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
     nowMs = 0;
     const now = () => nowMs;
     dispatch = await aDispatch(db, cleanup, { now });
-    const serverId = await serverStart(db, String(t.name), "0.0.0");
+    const serverId = await serverStart(db, t.name, "0.0.0");
     const notes = new Notes({
       db,
       onChanged: () => undefined,
