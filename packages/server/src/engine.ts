@@ -22,7 +22,7 @@ import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
 import { pruneOnce, type Retention } from "./services/pruner.ts";
-import { reapOnce } from "./services/reaper.ts";
+import { reapGoneOnce, reapOnce, type ReapOptions } from "./services/reaper.ts";
 import { isConnectionError, isLockTimeout, type Database } from "./store/db.ts";
 import { jobCancelRequested } from "./store/job-lease.ts";
 
@@ -62,8 +62,8 @@ const DATABASE_STOP_WAIT_MS = 15_000;
 const RELOAD_INTERVAL_MS = 30_000;
 
 /**
- * The slow poll reads indexes from their heads. While somebody holds a snapshot they are full of entries of jobs that are
- * over: then it takes seconds, and rests so many times as long.
+ * Passes that look for what was overlooked read indexes from their heads. While somebody holds a snapshot these are full of
+ * entries of jobs that are over: then a pass takes seconds, and rests so many times as long.
  */
 const POLL_REST_TIMES = 20;
 
@@ -201,15 +201,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     }
     await workerDoor.dropSilentOnce();
   };
-  const reapAllOnce = (): Promise<unknown> =>
-    reapOnce({
-      db,
-      serverId: lease.id,
-      onQueued: onQueuedIds,
-      onChanged,
-      onLost: (worker, jobCount) =>
-        logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
-    });
+  const reaping = (): ReapOptions => ({
+    db,
+    serverId: lease.id,
+    onQueued: onQueuedIds,
+    onChanged,
+    onLost: (worker, jobCount) =>
+      logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
+  });
 
   const drain = (): void => {
     if (isDraining) return;
@@ -227,7 +226,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const loops = [
     // Apart from everything else: a long sweep must not cost the workers their leases.
     runEvery({ signal, intervalMs: SERVER_RENEW_MS, onError }, renewOnce),
-    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, reapAllOnce),
+    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, () => reapOnce(reaping())),
+    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, restTimes: POLL_REST_TIMES, onError }, () =>
+      reapGoneOnce(reaping()),
+    ),
     runEvery({ signal, intervalMs: DETACH_ABSENT_INTERVAL_MS, onError }, () =>
       workerDoor.detachAbsentOnce(),
     ),

@@ -4,6 +4,7 @@ import { expireJobs, reapGoneWorker, reapWorker, type ReapReport } from "../oper
 import type { Database } from "../store/db.ts";
 import { overdueFind } from "../store/overdue.ts";
 import { serverBury } from "../store/server.ts";
+import { workerGoneHolding } from "../store/worker.ts";
 
 /**
  * A server that did not renew for so long is declared dead; its workers reconnect elsewhere. Shorter than a worker's
@@ -37,9 +38,21 @@ export async function reapOnce(
   if (overdue?.has_dead_server) await serverBury(db, serverId, SERVER_DEAD_MS);
   // The lease of a dead server's workers may have passed long ago.
   if (overdue?.has_dead_server || overdue?.has_lost_worker) lostCount = await reapLost(options);
-  if (overdue?.has_gone_holder) await reapGone(options);
   if (overdue?.has_expired_job) expiredCount = await expireAll(options);
   return { lostCount, expiredCount };
+}
+
+/**
+ * Takes back what workers hold that were gone before: statements that were under way when they went leased it. Reads the
+ * index of running jobs, which is slow while somebody holds a snapshot.
+ */
+export async function reapGoneOnce(options: ReapOptions): Promise<void> {
+  if ((await workerGoneHolding(options.db, 1)).length === 0) return;
+  for (let passed = 0; passed < WORKERS_PER_PASS; passed += 1) {
+    const report = await reapGoneWorker(options.db);
+    if (report.workers.length === 0) return;
+    await tell(report, options);
+  }
 }
 
 async function reapLost(options: ReapOptions): Promise<number> {
@@ -52,14 +65,6 @@ async function reapLost(options: ReapOptions): Promise<number> {
     await tell(report, options);
   }
   return lostCount;
-}
-
-async function reapGone(options: ReapOptions): Promise<void> {
-  for (let passed = 0; passed < WORKERS_PER_PASS; passed += 1) {
-    const report = await reapGoneWorker(options.db);
-    if (report.workers.length === 0) return;
-    await tell(report, options);
-  }
 }
 
 async function expireAll(options: ReapOptions): Promise<number> {

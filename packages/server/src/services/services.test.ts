@@ -12,7 +12,7 @@ import { eventFloor } from "../store/event.ts";
 import { sql } from "../store/sql.ts";
 import { promoteOnce } from "./promoter.ts";
 import { pruneOnce } from "./pruner.ts";
-import { reapOnce } from "./reaper.ts";
+import { reapGoneOnce, reapOnce, type ReapOptions } from "./reaper.ts";
 import { ServerLease } from "./server-lease.ts";
 
 const IDENTITY = { name: "test-server", version: "0.0.0" };
@@ -43,14 +43,14 @@ describe("background duties", () => {
   });
 
   describe("reapOnce", () => {
-    const reap = (serverId: number, on: Database = db) =>
-      reapOnce({
-        db: on,
-        serverId,
-        onQueued: async () => undefined,
-        onChanged: () => undefined,
-        onLost: () => undefined,
-      });
+    const reaping = (serverId = 0, on: Database = db): ReapOptions => ({
+      db: on,
+      serverId,
+      onQueued: async () => undefined,
+      onChanged: () => undefined,
+      onLost: () => undefined,
+    });
+    const reap = (serverId: number, on?: Database) => reapOnce(reaping(serverId, on));
 
     it("takes back the work of a dead server's workers when their lease is over, not before", async () => {
       const workerId = await aWorker(db);
@@ -91,7 +91,7 @@ describe("background duties", () => {
       const job = await aRunningJob(db, laneId, workerId);
       await db.query(sql`update baton.worker set gone_at = baton.clock() where id = ${workerId}`);
 
-      await reap(0);
+      await reapGoneOnce(reaping());
 
       assert.equal((await jobGet(db, job.id))?.state, "queued");
     });

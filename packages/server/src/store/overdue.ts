@@ -2,7 +2,7 @@
 import type { Db } from "./db.ts";
 import { isSilent } from "./server.ts";
 import { sql } from "./sql.ts";
-import { holders, isLost } from "./worker.ts";
+import { isLost } from "./worker.ts";
 
 /** What there is to do. */
 export interface Overdue {
@@ -10,8 +10,6 @@ export interface Overdue {
   readonly has_dead_server: boolean;
   /** For `workerTakeLost`. */
   readonly has_lost_worker: boolean;
-  /** For `workerGoneHolding`. */
-  readonly has_gone_holder: boolean;
   /** For `jobLockExpired`. */
   readonly has_expired_job: boolean;
 }
@@ -24,13 +22,8 @@ export interface Overdue {
 export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<readonly Overdue[]> {
   return db.query(
     sql`
-    with ${holders}
     select exists (select from baton.server where ${isSilent(ownId, silentMs)}) as has_dead_server,
            exists (select from baton.worker where ${isLost}) as has_lost_worker,
-           exists (select
-                     from holder
-                     join baton.worker on worker.id = holder.worker_id
-                    where worker.gone_at is not null) as has_gone_holder,
            exists (select
                      from baton.job
                     where state in ('waiting', 'scheduled', 'queued')

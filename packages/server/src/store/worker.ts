@@ -1,7 +1,8 @@
 /** Statements about workers. The lease protocol stands in job-lease.ts. */
 import type { WorkerState, WorkerView } from "../domain/views.ts";
 import type { Db } from "./db.ts";
-import { arrayOf, sql } from "./sql.ts";
+import { bigintArray } from "./array-parameter.ts";
+import { sql } from "./sql.ts";
 
 /** A worker as it introduces itself. */
 export interface NewWorker {
@@ -72,7 +73,7 @@ export async function workerDetachAbsent(
        and worker.detached_at is null
        and worker.connected_at < baton.clock() - ${attachingMs}::integer * interval '1 ms'
        and (server.stopped_at is not null
-            or (server.id = ${serverId} and worker.id <> all(${arrayOf(presentIds)}::bigint[])))`,
+            or (server.id = ${serverId} and worker.id <> all(${bigintArray(presentIds)}::bigint[])))`,
     "worker_detach_absent",
   );
 }
@@ -117,7 +118,7 @@ export function workerTakeLost(
 }
 
 /** Who holds running jobs, by skipping through their index: costs one probe a worker, not one a job. */
-export const holders = sql`
+const holders = sql`
     recursive holder as (
       (select worker_id from baton.job where state = 'running' order by worker_id limit 1)
       union all
