@@ -46,7 +46,10 @@ export function parseJsonText(bytes: Uint8Array, limits: JsonTextLimits = {}): J
     };
   }
   if (!isUtf8(bytes)) return malformed(`expected UTF-8, received ${describeBadUtf8(bytes)}`);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = buffer.toString("utf8");
   // RFC 8259 section 8.1 lets a reader ignore a byte order mark; editors on Windows write one.
   const withoutMark = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   return parseDecoded(withoutMark, limits);

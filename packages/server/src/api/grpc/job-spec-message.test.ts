@@ -45,7 +45,13 @@ describe("jobSpecFromMessage", () => {
       BYTES_MAX,
     );
 
-    assert.deepEqual(spec, { task: "echo", input: "[1]", ...options, retry });
+    assert.deepEqual(spec, {
+      task: "echo",
+      input: "[1]",
+      inputContentType: undefined,
+      ...options,
+      retry,
+    });
   });
 
   for (const contentType of [

@@ -7,6 +7,8 @@ import { AppError, type BadJob } from "../../errors.ts";
 import { presentText } from "./present.ts";
 import { retryPolicyFromMessage } from "./task-message.ts";
 
+const JSON_TYPE = /^application\/json\s*(;|$)/i;
+
 /**
  * Translates one job. Ranges are checked by the operation, the input here.
  *
@@ -14,9 +16,12 @@ import { retryPolicyFromMessage } from "./task-message.ts";
  * @throws AppError invalid_argument, malformed_json, payload_too_large
  */
 export function jobSpecFromMessage(message: JobSpecMessage, payloadBytesMax: number): JobSpec {
+  const { input, inputContentType } = message;
+  const isJson = inputContentType === "" || JSON_TYPE.test(inputContentType);
   return {
     task: message.task,
-    ...inputFromBytes(message.input, message.inputContentType, payloadBytesMax),
+    input: inputFromBytes(input, isJson, payloadBytesMax),
+    inputContentType: isJson ? undefined : inputContentType,
     queue: presentText(message.queue),
     priority: message.priority,
     delayMs: message.delayMs,
@@ -71,13 +76,8 @@ export function jobSpecsFromMessages(
   return { specs, unread };
 }
 
-const JSON_TYPE = /^application\/json\s*(;|$)/i;
-
-function inputFromBytes(
-  input: Buffer,
-  contentType: string,
-  payloadBytesMax: number,
-): Pick<JobSpec, "input" | "inputContentType"> {
+/** Text as in {@link JobSpec}. */
+function inputFromBytes(input: Buffer, isJson: boolean, payloadBytesMax: number): string {
   if (input.length > payloadBytesMax) {
     throw new AppError(
       "payload_too_large",
@@ -86,11 +86,9 @@ function inputFromBytes(
       { field: "input", bytes: input.length, bytesMax: payloadBytesMax },
     );
   }
-  if (contentType !== "" && !JSON_TYPE.test(contentType)) {
-    return { input: input.toString("base64"), inputContentType: contentType };
-  }
-  if (input.length === 0) return { input: "null" };
+  if (!isJson) return input.toString("base64");
+  if (input.length === 0) return "null";
   const parsed = parseJsonText(input, { bytesMax: payloadBytesMax });
-  if (parsed.kind === "ok") return { input: parsed.text };
+  if (parsed.kind === "ok") return parsed.text;
   throw new AppError(parsed.code, `input must be JSON: ${parsed.message}`, { field: "input" });
 }

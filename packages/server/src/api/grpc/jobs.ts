@@ -10,16 +10,18 @@ import {
   RedriveRequest,
   type RedriveResponse,
   SubmitManyRequest,
+  type SubmitManyResponse,
   WatchRequest,
   type WatchResponse,
 } from "@baton/sdk/contract";
+import type { JobSpec as DomainJobSpec, SubmitResult } from "../../domain/job-spec.ts";
 import { AppError } from "../../errors.ts";
 import type { Operations } from "../operations.ts";
 import { decodeMessage } from "./decode.ts";
 import { refusedBulk } from "./error-bounds.ts";
 import { jobFilterFromMessage, targetFromMessage } from "./filter-message.ts";
 import { jobEventMessage, jobMessage, logLineMessage } from "./job-message.ts";
-import { jobSpecFromMessage, jobSpecsFromMessages } from "./job-spec-message.ts";
+import { type BulkJobs, jobSpecFromMessage, jobSpecsFromMessages } from "./job-spec-message.ts";
 import { clientStream, type MethodContext, type Methods, serverStream, unary } from "./methods.ts";
 import { presentText } from "./present.ts";
 import { submitStream } from "./submit-stream.ts";
@@ -32,25 +34,16 @@ export function jobMethods(
 ): Methods<typeof JobServiceService> {
   const service = JobServiceService;
   return {
-    submit: unary(context, service.submit, decodeMessage(JobSpec), async (message) => {
-      const [result] = await operations.submit([jobSpecFromMessage(message, payloadBytesMax)]);
-      if (result === undefined) throw new Error("submit answered nothing for one job");
-      return result;
-    }),
+    // Messages are translated before anything waits, so that they are garbage while it does.
+    submit: unary(context, service.submit, decodeMessage(JobSpec), (message) =>
+      submitOne(operations, jobSpecFromMessage(message, payloadBytesMax)),
+    ),
     submitMany: unary(
       context,
       service.submitMany,
       decodeMessage(SubmitManyRequest),
-      async ({ jobs, reportRefused }) => {
-        const { specs, unread } = jobSpecsFromMessages(jobs, payloadBytesMax);
-        try {
-          return { jobs: [...(await operations.submit(specs, unread))] };
-        } catch (error) {
-          const refused = reportRefused === true ? refusedBulk(error) : undefined;
-          if (refused === undefined) throw error;
-          return { jobs: [], refused };
-        }
-      },
+      ({ jobs, reportRefused }) =>
+        submitMany(operations, jobSpecsFromMessages(jobs, payloadBytesMax), reportRefused === true),
     ),
     submitStream: clientStream(
       context,
@@ -102,6 +95,26 @@ export function jobMethods(
       return { lines: page.items.map(logLineMessage), nextCursor: page.nextCursor ?? "" };
     }),
   };
+}
+
+async function submitOne(operations: Operations, spec: DomainJobSpec): Promise<SubmitResult> {
+  const [result] = await operations.submit([spec]);
+  if (result === undefined) throw new Error("submit answered nothing for one job");
+  return result;
+}
+
+async function submitMany(
+  operations: Operations,
+  { specs, unread }: BulkJobs,
+  reportsRefused: boolean,
+): Promise<SubmitManyResponse> {
+  try {
+    return { jobs: [...(await operations.submit(specs, unread))] };
+  } catch (error) {
+    const refused = reportsRefused ? refusedBulk(error) : undefined;
+    if (refused === undefined) throw error;
+    return { jobs: [], refused };
+  }
 }
 
 async function cancel(operations: Operations, request: CancelRequest): Promise<CancelResponse> {

@@ -36,7 +36,7 @@ export interface MethodDefinition<Response> {
 
 type Decoder<Request> = (bytes: Buffer) => Decoded<Request>;
 
-/** One request, one answer. */
+/** One request, one answer. `handle` may throw before it returns its promise. */
 export function unary<Request, Response>(
   context: MethodContext,
   definition: MethodDefinition<Response>,
@@ -44,20 +44,22 @@ export function unary<Request, Response>(
   handle: (request: Request) => Promise<Response>,
 ): Method {
   const { path } = definition;
-  const answer = async (request: Decoded<Request>, callback: sendUnaryData<Buffer>) => {
+  // Not in the asynchronous function: what that has had in its hands, it may keep until it ends.
+  const start = (request: Received<Request>) => handle(messageOf(request.take(), path));
+  const answer = async (request: Received<Request>, callback: sendUnaryData<Buffer>) => {
     try {
-      callback(null, encode(definition, await handle(messageOf(request, path))));
+      callback(null, encode(definition, await start(request)));
     } catch (error) {
       callback(errorStatus(error, path, context.logger));
     }
   };
   return (server) => {
-    server.register<Decoded<Request>, Buffer>(
+    server.register<Received<Request>, Buffer>(
       path,
-      (call: { readonly request: Decoded<Request> }, callback: sendUnaryData<Buffer>) =>
+      (call: { readonly request: Received<Request> }, callback: sendUnaryData<Buffer>) =>
         void answer(call.request, callback),
       asIs,
-      decode,
+      (bytes) => new Received(decode(bytes)),
       "unary",
     );
   };
@@ -133,6 +135,25 @@ export function clientStream<Request, Response>(
       "clientStream",
     );
   };
+}
+
+/**
+ * A request that is handed out once. grpc-js keeps it until the call is answered, and a bulk call waits for a commit:
+ * what its jobs were read from would outlive several collections of the young generation.
+ */
+class Received<Request> {
+  #decoded: Decoded<Request> | undefined;
+
+  constructor(decoded: Decoded<Request>) {
+    this.#decoded = decoded;
+  }
+
+  take(): Decoded<Request> {
+    const decoded = this.#decoded;
+    if (decoded === undefined) throw new Error("the request was taken already");
+    this.#decoded = undefined;
+    return decoded;
+  }
 }
 
 /** @throws AppError invalid_argument */
