@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { startServer, type RunningServer } from "../main.ts";
 import { VERSION } from "../version.ts";
+import { boundHeap } from "./bound-heap.ts";
 import { explainingDatabaseErrors } from "./database-error.ts";
 import { openSteps, welcomeText, type Steps } from "./dev-screen.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
@@ -36,6 +37,7 @@ const EXAMPLE_FILES = "examples/data";
  */
 export async function runDev(options: RunDevOptions): Promise<ExitCode> {
   const { config } = options;
+  boundHeap();
   const startedAtMs = performance.now();
   const logger = createLogger(config.logLevel);
   const steps = openSteps();

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { startServer, type RunningServer } from "../main.ts";
 import { runningPostmaster } from "../postgres/postmaster.ts";
+import { boundHeap } from "./bound-heap.ts";
 import { explainingDatabaseErrors } from "./database-error.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { endsWithin, openLifetime } from "./lifetime.ts";
@@ -20,6 +21,7 @@ export const SERVER_STOP_MS_MAX = 60_000;
  * @throws AppError when it cannot start
  */
 export async function runServer(config: Config, logger: Logger): Promise<ExitCode> {
+  boundHeap();
   const running: { server?: RunningServer } = {};
   const lifetime = openLifetime(() => {
     logger.warn("stopping hard");
