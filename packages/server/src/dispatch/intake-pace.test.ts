@@ -52,7 +52,7 @@ describe("IntakePace", () => {
     hold(200);
     end(MANY);
     lane.markBacklog();
-    lane.countReady(20_001);
+    lane.countReady(50_001);
 
     const calls = [aBulk(100), aBulk(100)];
 

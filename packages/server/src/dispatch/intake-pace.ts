@@ -17,7 +17,7 @@ const WAIT_MS_MAX = 150;
 /** Workers that end fewer attempts in a moment are slow: waiting for them costs more than writing a job once more. */
 const ENDED_LATELY_MIN = 500;
 /** With more ready jobs than this a bulk would wait in vain. */
-const BACKLOG_MAX = 20_000;
+const BACKLOG_MAX = 50_000;
 /** So many attempts end for each job that is let in while there is a backlog, so that it shrinks. */
 const ENDED_PER_JOB = 1.5;
 
