@@ -184,6 +184,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await pauseChangedHere();
     await leaser.pollOnce();
     await workers.pollOnce();
+    await reapGoneOnce(reaping());
     const held = [...workers.all()]
       .filter((session) => session.held.size > 0)
       .map((session) => session.id);
@@ -227,9 +228,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     // Apart from everything else: a long sweep must not cost the workers their leases.
     runEvery({ signal, intervalMs: SERVER_RENEW_MS, onError }, renewOnce),
     runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, () => reapOnce(reaping())),
-    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, restTimes: POLL_REST_TIMES, onError }, () =>
-      reapGoneOnce(reaping()),
-    ),
     runEvery({ signal, intervalMs: DETACH_ABSENT_INTERVAL_MS, onError }, () =>
       workerDoor.detachAbsentOnce(),
     ),
