@@ -13,7 +13,8 @@ export const BATON_SYSTEM: System = {
   title: "Baton",
   packageName: "@baton/sdk",
   durability: "PostgreSQL, commit on disk",
-  bulk: { jobsPerCall: 500, callsAtOnce: 8 },
+  // docs/sdk.md: bulks of 1,000, and a worker that can hold all that is under way.
+  bulk: { jobsPerCall: 1_000, callsAtOnce: 4 },
   jobsShare: 1,
 
   async start(house) {
@@ -54,9 +55,9 @@ export const BATON_SYSTEM: System = {
         }),
       ),
       queues: Array.from({ length: queues }, (_, index) => queueName(index, queues)),
-      // docs/operations.md: for jobs of a few milliseconds, prefetch `slots` or more.
+      // docs/sdk.md: for jobs of a few milliseconds.
       slots: 200,
-      prefetch: 1_000,
+      prefetch: 4_000,
       // A failure on purpose is no news.
       onError: () => undefined,
     });

@@ -8,6 +8,7 @@ import type { AttemptRef } from "../domain/job.ts";
 import type { HeldJob, LeasedJob } from "../store/job-lease.ts";
 import type { WorkerKey } from "../store/worker.ts";
 import { Endings } from "./endings.ts";
+import { WaitingLine } from "./waiting-line.ts";
 import type { Lane } from "./lane.ts";
 
 export const STOP_REASONS = [
@@ -125,7 +126,9 @@ export class WorkerSession {
   #reservedCount = 0;
   #startedCount = 0;
   /** Held behind the slots, in the order the worker will start them. */
-  readonly #waiting = new Set<HeldAttempt>();
+  readonly #waiting = new WaitingLine<HeldAttempt>(
+    (held) => this.held.get(held.jobId) === held && held.startedAtMs === undefined,
+  );
 
   constructor(options: WorkerSessionOptions) {
     this.id = options.key.id;
@@ -207,7 +210,7 @@ export class WorkerSession {
     this.held.set(job.id, held);
     this.#freeChanged(-1);
     if (this.#startedCount < this.slots) this.#start(held, startedAtMs);
-    else this.#waiting.add(held);
+    else this.#waiting.push(held);
     return held;
   }
 
@@ -222,12 +225,10 @@ export class WorkerSession {
     if (!this.held.delete(held.jobId)) return undefined;
     this.#freeChanged(1);
     this.group?.ended(nowMs);
-    if (this.#waiting.delete(held)) return undefined;
+    if (held.startedAtMs === undefined) return undefined;
     this.#startedCount -= 1;
-    const [next] = this.#waiting;
-    if (next === undefined) return undefined;
-    this.#waiting.delete(next);
-    this.#start(next, nowMs);
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#start(next, nowMs);
     return next;
   }
 
