@@ -63,7 +63,7 @@ const RELOAD_INTERVAL_MS = 30_000;
 
 /**
  * Passes that look for what was overlooked read indexes from their heads. While somebody holds a snapshot these are full of
- * entries of jobs that are over: then a pass takes seconds, and rests so many times as long.
+ * entries of jobs that are over: then each pass takes seconds, and rests so many times as long, at most a minute.
  */
 const POLL_REST_TIMES = 20;
 
@@ -116,6 +116,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
   const onQueuedIds = async (laneIds: readonly number[]): Promise<void> =>
     onQueued(await lanes.resolve(laneIds));
+  /** Of jobs that were taken back: they stand where they stood before. */
+  const onRequeuedIds = async (laneIds: readonly number[]): Promise<void> => {
+    const requeued = await lanes.resolve(laneIds);
+    for (const lane of requeued) lane.leaseStart.lookFromHead();
+    onQueued(requeued);
+  };
   const promoter = new Promoter({ db, onQueued: onQueuedIds, onError });
   const onScheduled = (dueInMs: number | undefined): void => promoter.wake(dueInMs);
   const outcomes: Outcomes = new Outcomes({
@@ -152,7 +158,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     renewedAgoMs: () => lease.renewedAgoMs,
     onTasks: (names) => notifier.tasks(names),
     onReleased: async (laneIds, jobIds) => {
-      await onQueuedIds(laneIds);
+      await onRequeuedIds(laneIds);
       onChanged(jobIds);
     },
     now,
@@ -181,7 +187,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     leaser.wakeLanes([...lanes.all()].filter((lane) => lane.hasBacklog));
   };
   const pollOnce = async (): Promise<void> => {
-    await pauseChangedHere();
     await leaser.pollOnce();
     await workers.pollOnce();
     await reapGoneOnce(reaping());
@@ -205,7 +210,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const reaping = (): ReapOptions => ({
     db,
     serverId: lease.id,
-    onQueued: onQueuedIds,
+    onQueued: onRequeuedIds,
     onChanged,
     onLost: (worker, jobCount) =>
       logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
@@ -232,6 +237,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       workerDoor.detachAbsentOnce(),
     ),
     runEvery({ signal, intervalMs: RELOAD_INTERVAL_MS, onError }, () => lanes.load()),
+    runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, pauseChangedHere),
     runEvery({ signal, intervalMs: SLOW_POLL_MS, restTimes: POLL_REST_TIMES, onError }, pollOnce),
     runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () =>
       pruneOnce(db, options.retention),
@@ -240,7 +246,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       db,
       serverId: () => lease.id,
       onWakeUp,
-      onConnected: () => void pollOnce().catch(onError),
+      onConnected: () => void pauseChangedHere().then(pollOnce).catch(onError),
       signal,
       onError,
     }),

@@ -91,10 +91,10 @@ export class Attempts {
   pump(): void {
     const { settings, outbox, hasLease } = this.#options;
     if (this.#ready.size === 0 || !hasLease()) return;
-    while (this.#runningCount < settings.slots) {
+    // One walk: looking for the first anew costs a step for each that left from the head before.
+    for (const next of this.#ready) {
+      if (this.#runningCount >= settings.slots) return;
       if (outbox.count >= OUTCOMES_WAITING_MAX || outbox.bytes >= OUTCOME_BYTES_WAITING_MAX) return;
-      const [next] = this.#ready;
-      if (next === undefined) return;
       this.#ready.delete(next);
       this.#start(next);
     }

@@ -23,8 +23,11 @@ export function boundHeap(): void {
   if (given.includes("--max-semi-space-size")) return;
   setFlagsFromString(`--heap-growing-percent=${OLD_GROWTH_PERCENT}`);
   // It doubles at a collection, and it shrinks at one when the process idles, after which it must be able to grow again.
+  let wasFull = false;
   const observer = new PerformanceObserver(() => {
     const isFull = youngCapacity() > YOUNG_BYTES_MAX * (1 - HEADERS);
+    if (isFull === wasFull) return;
+    wasFull = isFull;
     setFlagsFromString(`--semi-space-growth-factor=${isFull ? 1 : 2}`);
   });
   observer.observe({ entryTypes: ["gc"] });

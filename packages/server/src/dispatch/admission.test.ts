@@ -11,6 +11,7 @@ import { suiteCleanup } from "../../test/suite.ts";
 import type { JobSpec } from "../domain/job-spec.ts";
 import { QUEUES_MAX } from "../domain/limits.ts";
 import { AppError, type BadJob } from "../errors.ts";
+import type { NewJobExtra } from "../store/job-enqueue.ts";
 import { taskPut } from "../store/lane.ts";
 import { sql } from "../store/sql.ts";
 import { Admission } from "./admission.ts";
@@ -49,6 +50,32 @@ describe("Admission", () => {
 
     assert.equal(statements, 0);
   });
+
+  /** What each extra comes from: the types say when one is missing here. */
+  const extras: Readonly<Record<keyof NewJobExtra, Partial<JobSpec>>> = {
+    delayMs: { delayMs: 1 },
+    runAt: { runAt: new Date(0) },
+    queueTimeoutMs: { queueTimeoutMs: 1 },
+    deadlineMs: { deadlineMs: 1 },
+    inputContentType: { inputContentType: "text/plain" },
+    uniqueKey: { uniqueKey: "key" },
+    tags: { tags: ["tag"] },
+    options: { attemptTimeoutMs: 1 },
+  };
+  for (const [field, different] of Object.entries(extras)) {
+    it(`keeps ${field} of a job that has nothing else beyond the plain`, async () => {
+      await taskPut(db, 1, [{ name: "plain" }]);
+
+      const [job] = await admission.admit([aJob({ task: "plain", ...different })], []);
+
+      assert.deepEqual(
+        Object.entries(job?.extra ?? {}).flatMap(([name, value]) =>
+          value === undefined ? [] : name,
+        ),
+        [field],
+      );
+    });
+  }
 
   it("fills in what a job leaves away: from its task's definition, and the default queue", async () => {
     const [plain, own] = await admission.admit(

@@ -9,7 +9,7 @@ import type { Lane } from "./lane.ts";
 import { WorkerGroup } from "./worker-group.ts";
 
 /** Attempts that end in a moment where workers are fast. */
-const MANY = 2_000;
+const MANY = 3_000;
 
 describe("IntakePace", () => {
   it("lets through at once what nobody can run", async () => {
@@ -17,7 +17,7 @@ describe("IntakePace", () => {
 
     const calls = [aBulk(100, aLoneLane(9))];
 
-    assert.deepEqual(await pace.next(calls), calls);
+    assert.deepEqual(await pace.nextPart(calls, 150), calls);
   });
 
   it("lets through at once as many calls as find free slots", async () => {
@@ -25,7 +25,7 @@ describe("IntakePace", () => {
 
     const calls = [aBulk(100), aBulk(100), aBulk(100)];
 
-    assert.deepEqual(await pace.next(calls), calls.slice(0, 2));
+    assert.deepEqual(await pace.nextPart(calls, 150), calls.slice(0, 2));
   });
 
   it("lets everything through at once where workers cannot hold two such calls", async () => {
@@ -35,7 +35,7 @@ describe("IntakePace", () => {
 
     const calls = [aBulk(100), aBulk(100)];
 
-    assert.deepEqual(await pace.next(calls), calls);
+    assert.deepEqual(await pace.nextPart(calls, 150), calls);
   });
 
   it("lets everything through at once where workers are slow", async () => {
@@ -44,7 +44,7 @@ describe("IntakePace", () => {
 
     const calls = [aBulk(100), aBulk(100)];
 
-    assert.deepEqual(await pace.next(calls), calls);
+    assert.deepEqual(await pace.nextPart(calls, 150), calls);
   });
 
   it("lets everything through at once where many jobs are queued", async () => {
@@ -56,8 +56,34 @@ describe("IntakePace", () => {
 
     const calls = [aBulk(100), aBulk(100)];
 
-    assert.deepEqual(await pace.next(calls), calls);
+    assert.deepEqual(await pace.nextPart(calls, 150), calls);
   });
+
+  it("lets everything through at once when the batch has waited for long enough", async () => {
+    const { pace, aBulk, hold, end } = aPace({ capacity: 200 });
+    hold(200);
+    end(MANY);
+
+    const calls = [aBulk(100), aBulk(100)];
+
+    assert.deepEqual(await pace.nextPart(calls, 0), calls);
+  });
+
+  for (const [what, different] of [
+    ["start later", { delayMs: 1_000 }],
+    ["start at an instant", { runAt: new Date(0) }],
+  ] as const) {
+    it(`lets jobs through at once that ${what}`, async () => {
+      const { pace, aBulk, lane, hold, end } = aPace({ capacity: 200 });
+      hold(200);
+      end(MANY);
+      const job = anAdmittedJob(lane);
+
+      const calls = [{ ...aBulk(100), jobs: [{ ...job, spec: { ...job.spec, ...different } }] }];
+
+      assert.deepEqual(await pace.nextPart(calls, 150), calls);
+    });
+  }
 
   it("waits for slots where workers are fast", async () => {
     const { pace, aBulk, hold, end } = aPace({ capacity: 200 });
@@ -65,7 +91,7 @@ describe("IntakePace", () => {
     const release = hold(200);
 
     const calls = [aBulk(100), aBulk(100)];
-    const next = pace.next(calls);
+    const next = pace.nextPart(calls, 150);
     release(100);
 
     assert.deepEqual(await next, calls.slice(0, 1));
@@ -80,7 +106,7 @@ describe("IntakePace", () => {
 
     const calls = [aBulk(100), aBulk(100)];
     let isLetIn = false;
-    const next = pace.next(calls).then((part) => {
+    const next = pace.nextPart(calls, 150).then((part) => {
       isLetIn = true;
       return part;
     });
@@ -92,14 +118,29 @@ describe("IntakePace", () => {
     assert.deepEqual([wasLetIn, await next], [false, calls]);
   });
 
+  it("goes on waiting when another batch takes the slots that it was woken for", async () => {
+    const { pace, aBulk, hold, end } = aPace({ capacity: 200 });
+    end(MANY);
+    const release = hold(200);
+
+    const calls = [aBulk(100)];
+    const next = pace.nextPart(calls, 150);
+    release(100);
+    const again = hold(100);
+    again(100);
+
+    assert.deepEqual(await next, calls);
+  });
+
   it("waits for no longer than a moment", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
-    const { pace, aBulk, hold, end } = aPace({ capacity: 200 });
+    const { pace, aBulk, hold, end, pass } = aPace({ capacity: 200 });
     hold(200);
     end(MANY);
 
     const calls = [aBulk(100), aBulk(100)];
-    const next = pace.next(calls);
+    const next = pace.nextPart(calls, 150);
+    pass(150);
     t.mock.timers.tick(150);
 
     assert.deepEqual(await next, calls);
@@ -108,6 +149,7 @@ describe("IntakePace", () => {
 
 /** A pace for one group with one worker; its lane is empty. */
 function aPace({ capacity }: { readonly capacity: number }) {
+  let nowMs = 0;
   const lane = aLoneLane();
   lane.markEmpty(lane.wakeUps);
   const group = new WorkerGroup("key", ["noop"], ["default"], () => undefined);
@@ -118,7 +160,7 @@ function aPace({ capacity }: { readonly capacity: number }) {
   group.recount();
   const pace = new IntakePace({
     workers: { groupsOf: (of) => (of === lane ? [group] : []) },
-    now: () => 0,
+    now: () => nowMs,
   });
   const aBulk = (jobs: number, of: Lane = lane): EnqueueCall => ({
     jobs: Array.from({ length: jobs }, () => anAdmittedJob(of)),
@@ -134,5 +176,8 @@ function aPace({ capacity }: { readonly capacity: number }) {
   const end = (attempts: number): void => {
     for (let attempt = 0; attempt < attempts; attempt += 1) group.ended(0);
   };
-  return { pace, lane, aBulk, hold, end };
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  return { pace, lane, aBulk, hold, end, pass };
 }

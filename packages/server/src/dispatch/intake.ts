@@ -12,7 +12,7 @@ import { isDataError, type Database } from "../store/db.ts";
 import type { NewJob } from "../store/job-enqueue.ts";
 import { Admission, hasKey, toNewJob, type AdmittedJob, type EnqueueCall } from "./admission.ts";
 import { Batcher, type BatcherBounds } from "./batcher.ts";
-import { IntakePace, PACED_JOBS_MIN } from "./intake-pace.ts";
+import { IntakePace, PACE_MS_MAX, PACED_JOBS_MIN } from "./intake-pace.ts";
 import { KeyedIntake } from "./keyed-intake.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
@@ -98,9 +98,10 @@ export class Intake {
 
   /** Writes bulks, in parts that find free slots where waiting for these is worth while. */
   async #writeBulks(calls: readonly EnqueueCall[]): Promise<void> {
+    const deadlineMs = this.#options.now() + PACE_MS_MAX;
     let rest = calls;
     while (rest.length > 0) {
-      const part = await this.#pace.next(rest);
+      const part = await this.#pace.nextPart(rest, deadlineMs);
       rest = rest.slice(part.length);
       await this.#write(part);
     }

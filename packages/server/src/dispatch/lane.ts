@@ -14,7 +14,7 @@ export class Lane {
   /** Those who count the lanes that have a backlog. */
   readonly counters = new Set<BacklogCounter>();
   readonly leaseStart = new LeaseStart();
-  /** Whether ready jobs may stand in the table. Only a lease that finds none clears it. */
+  /** Whether ready jobs may stand in the table. Only a lease that looked from the head and found none clears it. */
   #mayHaveReady = true;
   #isPaused = false;
   #readyCount = Number.POSITIVE_INFINITY;
@@ -41,8 +41,8 @@ export class Lane {
   }
 
   /**
-   * How many ready jobs this server put into the table and did not take out since a lease found it empty: a hint, as
-   * others do so too. Infinite until a lease did.
+   * How many ready jobs were submitted here and not leased here since a lease found the lane empty: a hint, as others do so
+   * too, and as jobs are queued otherwise. Infinite until a lease did.
    */
   get readyCount(): number {
     return this.#readyCount;

@@ -149,7 +149,9 @@ export class Leaser {
     if (candidateCount < slots.length && !isCut) {
       const emptied = lanesEmptied(shares, rows);
       looked.forEach((lane, index) => {
-        if (emptied.has(lane.id)) lane.markEmpty(wakeUps[index] ?? -1);
+        if (!emptied.has(lane.id)) return;
+        if (looks[index]?.from === LANE_HEAD) lane.markEmpty(wakeUps[index] ?? -1);
+        else lane.leaseStart.lookFromHead();
       });
     }
     return true;

@@ -19,8 +19,7 @@ export class WaitingLine<Member> {
   push(member: Member): void {
     this.#members.push(member);
     if (this.#members.length < this.#cleanAt) return;
-    this.#members = this.#members.slice(this.#head).filter(this.#stillWaits);
-    this.#head = 0;
+    this.#clean();
     this.#cleanAt = 2 * this.#members.length + LEFT_MIN;
   }
 
@@ -29,10 +28,16 @@ export class WaitingLine<Member> {
     while (this.#head < this.#members.length) {
       const member = this.#members[this.#head];
       this.#head += 1;
+      if (this.#head > LEFT_MIN && 2 * this.#head > this.#members.length) this.#clean();
       if (member !== undefined && this.#stillWaits(member)) return member;
     }
     this.#members = [];
     this.#head = 0;
     return undefined;
+  }
+
+  #clean(): void {
+    this.#members = this.#members.slice(this.#head).filter(this.#stillWaits);
+    this.#head = 0;
   }
 }

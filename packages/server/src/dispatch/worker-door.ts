@@ -157,6 +157,7 @@ export class WorkerDoor {
       if (!session.isLost && !session.isSilent(nowMs)) continue;
       // From here on the reaper may take its jobs: a heartbeat that comes meanwhile must not be told of a lease.
       session.isLost = true;
+      session.group?.recount();
       // Booked first: should that fail, the next pass finds the worker here again.
       await workerDetach(db, session.key, Math.round(session.silentMs(nowMs)));
       workers.leave(session);

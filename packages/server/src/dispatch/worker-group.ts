@@ -72,6 +72,7 @@ export class WorkerGroup implements BacklogCounter, SlotCounter {
   recount(): void {
     this.#freeCount = this.workers.reduce((sum, worker) => sum + worker.freeCount, 0);
     if (this.#freeCount > 0 && this.#backlogCount > 0) this.#onFree(this);
+    this.#tellWaiters();
   }
 
   /** Books that a ready worker's free slots changed. */

@@ -118,7 +118,7 @@ export class WorkerSession {
   /** Found silent and being booked out: whatever it says now prolongs nothing. */
   isLost = false;
   #heardAtMs: number;
-  /** When it was first given something after it was last heard of: it answers that within its lease. */
+  /** When it was given something while it held nothing: it answers that within its lease. */
   #owesAnswerSinceMs = Number.NEGATIVE_INFINITY;
   /** Grows with each reconciliation: what was leased before it is delivered by the next one. */
   reconcileCount = 0;
@@ -147,7 +147,7 @@ export class WorkerSession {
     this.#heardAtMs = nowMs;
   }
 
-  /** Since when it owes a sign of life: the last one, or when it was given something after it. */
+  /** How long it owes a sign of life: since the last one, or since it was given something after it. */
   silentMs(nowMs: number): number {
     return nowMs - Math.max(this.#heardAtMs, this.#owesAnswerSinceMs);
   }
@@ -165,7 +165,7 @@ export class WorkerSession {
   }
 
   get #takesJobs(): boolean {
-    return this.isReady && !this.isDraining && !this.isClosed && !this.sink.isFull;
+    return this.isReady && !this.isDraining && !this.isLost && !this.isClosed && !this.sink.isFull;
   }
 
   get loadCount(): number {

@@ -143,16 +143,16 @@ export const WORKER_LEASE_MS_MIN = 2 * SECOND_MS;
 export const WORKER_LEASE_MS_MAX = 10 * MINUTE_MS;
 export const HEARTBEATS_PER_LEASE = 4;
 /**
- * A worker that holds nothing beats once in so many leases, at least each IDLE_HEARTBEAT_MS_MAX: a thousand that beat as
- * if they had something to lose cost a tenth of a core.
+ * A worker that holds nothing beats once in so many leases, or each IDLE_HEARTBEAT_MS_MAX when that is sooner, but never
+ * more often than one with jobs: a thousand that beat as if they had something to lose cost a tenth of a core.
  */
 export const LEASES_PER_IDLE_HEARTBEAT = 2;
 export const IDLE_HEARTBEAT_MS_MAX = 30 * SECOND_MS;
 /** The reaper looks for lost leases so often. */
 export const REAP_INTERVAL_MS = SECOND_MS / 2;
-/** A leased job is on its way to its worker within so long; after that the server looks whether it forgot it. */
+/** A leased job is on its way to its worker within so long; after that the next slow poll looks whether it was forgotten. */
 export const DELIVERY_MS_MAX = 2 * SECOND_MS;
-/** Behind notifications: a lane that was believed empty is looked at again after so long. */
+/** Behind notifications: a lane that was believed empty is looked at again after so long, or a minute when looking is dear. */
 export const SLOW_POLL_MS = 2 * SECOND_MS;
 /** Wake-ups to other servers are gathered for so long. */
 export const NOTIFY_DEBOUNCE_MS = 20;

@@ -1,8 +1,8 @@
 /** One look at whether the clock has brought anything about that a reaper must act on. */
 import type { Db } from "./db.ts";
-import { isSilent } from "./server.ts";
+import { silentServer } from "./server.ts";
 import { sql } from "./sql.ts";
-import { isLost } from "./worker.ts";
+import { lostWorker } from "./worker.ts";
 
 /** What there is to do. */
 export interface Overdue {
@@ -22,8 +22,8 @@ export interface Overdue {
 export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<readonly Overdue[]> {
   return db.query(
     sql`
-    select exists (select from baton.server where ${isSilent(ownId, silentMs)}) as has_dead_server,
-           exists (select from baton.worker where ${isLost}) as has_lost_worker,
+    select exists (select from baton.server where ${silentServer(ownId, silentMs)}) as has_dead_server,
+           exists (select from baton.worker where ${lostWorker}) as has_lost_worker,
            exists (select
                      from baton.job
                     where state in ('waiting', 'scheduled', 'queued')

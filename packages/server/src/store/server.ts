@@ -41,7 +41,7 @@ export async function serverStop(db: Db, serverId: number): Promise<void> {
 }
 
 /** A server that did not renew for so long, and that nobody has declared dead. @param ownId the caller's own, which lives */
-export function isSilent(ownId: number, silentMs: number): Statement {
+export function silentServer(ownId: number, silentMs: number): Statement {
   return sql`stopped_at is null
          and id <> ${ownId}
          and renewed_at < baton.clock() - ${silentMs}::integer * interval '1 ms'`;
@@ -59,7 +59,7 @@ export async function serverBury(db: Db, ownId: number, silentMs: number): Promi
     with buried as (
       update baton.server
          set stopped_at = baton.clock()
-       where ${isSilent(ownId, silentMs)}
+       where ${silentServer(ownId, silentMs)}
       returning id, renewed_at
     ),
     detached as (

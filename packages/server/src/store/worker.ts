@@ -95,7 +95,7 @@ export function workerLeave(
 }
 
 /** A worker whose lease is over, and that nobody has marked gone. */
-export const isLost = sql`gone_at is null and detached_at < baton.clock() - lease_ms * interval '1 ms'`;
+export const lostWorker = sql`gone_at is null and detached_at < baton.clock() - lease_ms * interval '1 ms'`;
 
 /** Marks workers gone whose lease is over, and locks them. @returns those */
 export function workerTakeLost(
@@ -108,7 +108,7 @@ export function workerTakeLost(
        set gone_at = baton.clock()
      where id in (
              select id from baton.worker
-              where ${isLost}
+              where ${lostWorker}
               order by id
               limit ${limit}
                 for update skip locked)
