@@ -61,13 +61,13 @@ export async function startCrew(
 }
 
 /**
- * Runs a fifth of the jobs without a clock: a queue runs for weeks, and the seconds in which a new process compiles its
+ * Runs half as many jobs without a clock: a queue runs for weeks, and the seconds in which new processes compile their
  * code and a new database fills its caches are not its speed.
  */
 async function warmUp(turn: Turn, stage: Stage, run: JobsOfARun): Promise<void> {
   const { queues, tasks } = run.lanes ?? { queues: 0, tasks: 0 };
   // A lane's first job makes the lane: each gets one.
-  const jobs = Math.max(Math.ceil(run.jobs / 5), queues * tasks);
+  const jobs = Math.max(Math.ceil(run.jobs / 2), queues * tasks);
   await submitAndFinish(turn, stage, { ...run, jobs });
   await turn.house.checkpoint();
 }

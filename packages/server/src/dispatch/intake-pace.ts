@@ -14,8 +14,8 @@ export const PACED_JOBS_MIN = 100;
 /** A batch of bulks waits for so long at most, all its parts together. */
 export const PACE_MS_MAX = 150;
 
-/** Ends in a moment, from 5,000 to 10,000 a second: with fewer the database has time for jobs that are written thrice. */
-const ENDED_LATELY_MIN = 2_500;
+/** Ends in a moment, from 3,000 to 6,000 a second: with fewer the database has time for jobs that are written thrice. */
+const ENDED_LATELY_MIN = 1_500;
 /** With more ready jobs than this a bulk would wait in vain. */
 const BACKLOG_MAX = 50_000;
 /** So many attempts end for each job that is let in while there is a backlog, so that it shrinks. */
