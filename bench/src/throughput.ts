@@ -61,13 +61,17 @@ export async function startCrew(
 }
 
 /**
- * Runs half as many jobs without a clock: a queue runs for weeks, and the seconds in which new processes compile their
- * code and a new database fills its caches are not its speed.
+ * Half as many jobs run without a clock before those that are measured: a queue runs for weeks, and the seconds in which new
+ * processes compile their code and a new database fills its caches are not its speed.
  */
+export function warmUpJobsOf(jobs: number): number {
+  return Math.ceil(jobs / 2);
+}
+
 async function warmUp(turn: Turn, stage: Stage, run: JobsOfARun): Promise<void> {
   const { queues, tasks } = run.lanes ?? { queues: 0, tasks: 0 };
   // A lane's first job makes the lane: each gets one.
-  const jobs = Math.max(Math.ceil(run.jobs / 2), queues * tasks);
+  const jobs = Math.max(warmUpJobsOf(run.jobs), queues * tasks);
   await submitAndFinish(turn, stage, { ...run, jobs });
   await turn.house.checkpoint();
 }

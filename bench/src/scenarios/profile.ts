@@ -7,7 +7,7 @@ import { openStage, type Stage } from "../parties.ts";
 import type { Statement } from "../house.ts";
 import type { Scenario, Turn } from "../scenario.ts";
 import { SYSTEMS } from "../systems/all.ts";
-import { endToEnd, jobsOf } from "../throughput.ts";
+import { endToEnd, jobsOf, warmUpJobsOf } from "../throughput.ts";
 
 /** A session of PostgreSQL tells its counters when it has been idle for 10 s, at the latest. */
 const STATISTICS_MS = 11_000;
@@ -32,9 +32,9 @@ export const PROFILE: Scenario = {
 
     await endToEnd(turn, stage, { jobs });
 
-    tellStatements(turn, await turn.house.statements(database), jobs + Math.ceil(jobs / 5));
-    // The warm-up of a fifth that belongs to it counts too.
-    const ran = jobs + Math.ceil(jobs / 5);
+    // The warm-up that belongs to it counts too.
+    const ran = jobs + warmUpJobsOf(jobs);
+    tellStatements(turn, await turn.house.statements(database), ran);
     const cpu = await cpuSince(stage, before.cpu);
     for (const [name, seconds] of Object.entries(cpu)) {
       const figure = { name: `CPU of ${name}`, unit: "µs a job", isLessBetter: true };
