@@ -75,7 +75,7 @@ describe("Leaser", () => {
       db.query(sql`update baton.job set queue_position = ${position} where id = ${id}`);
     const ids = await jobsIn(lane, 5);
     for (const [index, id] of ids.entries()) await place(id, 1_000_000 + index);
-    const [, , before = "", third = "", fourth = ""] = ids;
+    const [, , behind = "", third = "", fourth = ""] = ids;
     const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
     const finish = (job = 0) =>
       slow.outcomes.report(session, [
@@ -87,7 +87,7 @@ describe("Leaser", () => {
     await finish(0);
     await until(() => jobs.length === 2);
     // Two looks from the head were dear. Somebody puts a job before the place where the next one begins.
-    await place(before, 1);
+    await place(behind, 1);
     for (const job of [1, 2, 3]) {
       await finish(job);
       await until(() => jobs.length === job + 2);
@@ -95,7 +95,7 @@ describe("Leaser", () => {
 
     assert.deepEqual(
       jobs.slice(2).map(({ id }) => id),
-      [third, fourth, before],
+      [third, fourth, behind],
     );
   });
 
