@@ -28,6 +28,17 @@ async function anIdleWorker(t: TestContext, different: Partial<typeof RHYTHM> = 
   return { ...fixture, manual, connection, hasRead };
 }
 
+/** Holds a job that came after its lease had passed, and has come to another server. */
+async function aWaitingJobAtAnotherServer(t: TestContext) {
+  const { connection, clock, manual, reconnect, server } = await anIdleWorker(t);
+  clock.advance(LEASE_MS);
+  connection.jobs(JOB);
+  await connection.next("heartbeat");
+  connection.close();
+  await reconnect();
+  return { manual, second: await server.connection() };
+}
+
 /** The next heartbeat, answered. @returns its sequence */
 async function answered(connection: FakeConnection): Promise<number> {
   const { sequence } = await connection.next("heartbeat");
@@ -149,14 +160,8 @@ describe("a worker that holds nothing", () => {
   });
 
   it("presents a job that waits for the lease to the next server, and starts it when it is its own", async (t) => {
-    const { connection, clock, manual, reconnect, server } = await anIdleWorker(t);
-    clock.advance(LEASE_MS);
-    connection.jobs(JOB);
-    await connection.next("heartbeat");
+    const { manual, second } = await aWaitingJobAtAnotherServer(t);
 
-    connection.close();
-    await reconnect();
-    const second = await server.connection();
     const { held } = await second.welcome(RHYTHM);
     await manual.runs.take();
 
@@ -164,14 +169,8 @@ describe("a worker that holds nothing", () => {
   });
 
   it("forgets a job that waits for the lease when the next server says that it is stale", async (t) => {
-    const { connection, clock, manual, reconnect, server } = await anIdleWorker(t);
-    clock.advance(LEASE_MS);
-    connection.jobs(JOB);
-    await connection.next("heartbeat");
+    const { manual, second } = await aWaitingJobAtAnotherServer(t);
 
-    connection.close();
-    await reconnect();
-    const second = await server.connection();
     await second.welcome({ ...RHYTHM, stale: [FENCE] });
     second.jobs(aLeasedJob({ task: "manual", attempt: 2, json: "anew" }));
     const run = await manual.runs.take();

@@ -176,8 +176,10 @@ export class Leaser {
     for (const { laneId, from } of looks) {
       if (from === LANE_HEAD) lanes.byId(laneId)?.leaseStart.lookedFromHead(tookMs, now());
     }
-    for (const row of rows) {
-      lanes.byId(row.lane_id)?.leaseStart.leased(row.priority, row.queue_position);
+    const lastOfLane = new Map<number, LeaseRow>();
+    for (const row of rows) lastOfLane.set(row.lane_id, row);
+    for (const [laneId, row] of lastOfLane) {
+      lanes.byId(laneId)?.leaseStart.leased(row.priority, row.queue_position);
     }
   }
 }
