@@ -6,8 +6,7 @@ import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
 import { JOB_STATES, OUTCOMES } from "../domain/job.ts";
 import type { Database } from "./db.ts";
-import { eventList } from "./event.ts";
-import { jobInsert } from "./job-enqueue.ts";
+import { jobInsert, jobInsertPlain, jobPresent } from "./job-enqueue.ts";
 import { jobGet } from "./job-read.ts";
 import { queuePause } from "./lane.ts";
 import { sql } from "./sql.ts";
@@ -68,10 +67,8 @@ describe("jobInsert", () => {
 
     await jobInsert(db, jobs, false);
 
-    const rows = await db.query<{ id: string }>(sql`
-      select id from baton.job where id = any(${jobs.map((job) => job.id)}::uuid[]) order by queue_position`);
     assert.deepEqual(
-      rows.map((row) => row.id),
+      await idsInQueueOrder(db, jobs),
       jobs.map((job) => job.id),
     );
   });
@@ -107,21 +104,15 @@ describe("jobInsert", () => {
   });
 
   it("writes one event for each state of the batch, in the same transaction", async () => {
-    const [{ sequence: position } = { sequence: 0 }] = await db.query<{ sequence: number }>(
-      sql`select coalesce(max(sequence), 0) as sequence from baton.event`,
-    );
     const jobs = [aNewJob(laneId), aNewJob(laneId), aNewJob(laneId, { extra: { delayMs: 1_000 } })];
+    const [first, second, delayed] = jobs.map((job) => job.id);
 
     await jobInsert(db, jobs, false);
 
-    const events = await eventList(db, position, 10);
-    assert.deepEqual(
-      events.map((event) => [event.state, event.job_ids.length]),
-      [
-        ["scheduled", 1],
-        ["queued", 2],
-      ],
-    );
+    assert.deepEqual(await eventsOf(db, jobs), [
+      { state: "scheduled", job_ids: [delayed], lane_ids: [laneId], attempts: [0] },
+      { state: "queued", job_ids: [first, second], lane_ids: [laneId, laneId], attempts: [0, 0] },
+    ]);
   });
 
   it("knows the same states and outcomes as the code", async () => {
@@ -139,3 +130,115 @@ describe("jobInsert", () => {
     await assert.rejects(insert, /live_jobs_only/);
   });
 });
+
+describe("jobInsertPlain", () => {
+  let db: Database;
+  let laneId: number;
+  let workerId: number;
+  const cleanup = suiteCleanup();
+  before(async () => {
+    db = await aDatabase(cleanup);
+    laneId = await aLane(db);
+    workerId = await aWorker(db);
+  });
+
+  it("inserts jobs that bring a worker as running, attempt 1, and the others as queued", async () => {
+    const leased = aNewJob(laneId, { workerId, priority: 7, input: '{"a":1}' });
+    const queued = aNewJob(laneId, { maxAttempts: 9, input: "null" });
+
+    assert.equal(await jobInsertPlain(db, [leased], [queued]), true);
+
+    const rows = [leased, queued].map(async ({ id }) => present(await jobGet(db, id)));
+    assert.deepEqual(
+      (await Promise.all(rows)).map((row) => [
+        row.state,
+        row.attempt,
+        row.worker,
+        row.priority,
+        row.maxAttempts,
+        row.input,
+        row.startedAt === undefined,
+      ]),
+      [
+        ["running", 1, "test-worker", 7, 3, '{"a":1}', false],
+        ["queued", 0, undefined, 0, 9, "null", true],
+      ],
+    );
+  });
+
+  it("gives queue positions in the order of the batch", async () => {
+    const jobs = Array.from({ length: 200 }, () => aNewJob(laneId));
+
+    await jobInsertPlain(db, [], jobs);
+
+    assert.deepEqual(
+      await idsInQueueOrder(db, jobs),
+      jobs.map((job) => job.id),
+    );
+  });
+
+  it("inserts nothing while the queue of a leased one is paused", async () => {
+    const pausedLaneId = await aLane(db, "paused");
+    await queuePause(db, 1, "paused", undefined);
+    const leased = aNewJob(pausedLaneId, { workerId });
+    const queued = aNewJob(laneId);
+
+    assert.equal(await jobInsertPlain(db, [leased], [queued]), false);
+
+    assert.deepEqual(await jobPresent(db, [leased.id, queued.id]), []);
+    assert.deepEqual(await eventsOf(db, [leased, queued]), []);
+  });
+
+  it("queues jobs of a paused queue", async () => {
+    const pausedLaneId = await aLane(db, "paused-too");
+    await queuePause(db, 1, "paused-too", undefined);
+    const job = aNewJob(pausedLaneId);
+
+    assert.equal(await jobInsertPlain(db, [], [job]), true);
+
+    assert.deepEqual(await jobPresent(db, [job.id]), [{ id: job.id, state: "queued" }]);
+  });
+
+  it("writes one event for each state of the batch, in the same transaction", async () => {
+    const [first, second] = [aNewJob(laneId, { workerId }), aNewJob(laneId, { workerId })];
+    const [third, fourth] = [aNewJob(laneId), aNewJob(laneId)];
+
+    await jobInsertPlain(db, [first, second], [third, fourth]);
+
+    assert.deepEqual(await eventsOf(db, [first, second, third, fourth]), [
+      {
+        state: "queued",
+        job_ids: [third.id, fourth.id],
+        lane_ids: [laneId, laneId],
+        attempts: [0, 0],
+      },
+      {
+        state: "running",
+        job_ids: [first.id, second.id],
+        lane_ids: [laneId, laneId],
+        attempts: [1, 1],
+      },
+    ]);
+  });
+});
+
+/** Events of these jobs, also those that the horizon of a transaction in another database hides from readers yet. */
+function eventsOf(
+  db: Database,
+  jobs: readonly { readonly id: string }[],
+): Promise<readonly object[]> {
+  return db.query(sql`
+    select state, job_ids, lane_ids, attempts
+      from baton.event
+     where job_ids && ${jobs.map((job) => job.id)}::uuid[]
+     order by sequence`);
+}
+
+async function idsInQueueOrder(
+  db: Database,
+  jobs: readonly { readonly id: string }[],
+): Promise<readonly string[]> {
+  const rows = await db.query<{ id: string }>(sql`
+    select id from baton.job where id = any(${jobs.map((job) => job.id)}::uuid[]) order by queue_position`);
+  return rows.map((row) => row.id);
+}
