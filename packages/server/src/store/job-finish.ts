@@ -36,10 +36,12 @@ const tellFinished = sql`
         from gone
        group by state`;
 
+/** The fences that matched nothing; they are looked for only when there are some. */
 const unmatched = sql`
     select ended.id, ended.attempt
       from ended
-     where not exists (select from gone where gone.id = ended.id)`;
+     where (select count(*) from gone) < (select count(*) from ended)
+       and not exists (select from gone where gone.id = ended.id)`;
 
 /**
  * Moves jobs whose attempt succeeded to the finished ones.
