@@ -7,8 +7,10 @@ export function anAdmittedJob(lane: Lane): AdmittedJob {
   return {
     id: newJobId(0),
     lane,
-    spec: { task: lane.task, queue: lane.queue, input: "null" },
+    priority: 0,
+    input: "null",
     maxAttempts: 3,
     extra: undefined,
+    keyed: undefined,
   };
 }

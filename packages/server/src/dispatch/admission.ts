@@ -19,9 +19,12 @@ export interface AdmissionOptions {
 export interface AdmittedJob {
   readonly id: string;
   readonly lane: Lane;
-  readonly spec: JobSpec;
+  readonly priority: number;
+  readonly input: string;
   readonly maxAttempts: number;
   readonly extra: NewJobExtra | undefined;
+  /** All that was asked for, of a job that has keys. */
+  readonly keyed: JobSpec | undefined;
 }
 
 /** The jobs of one call on their way into the table, and who waits for what becomes of them. */
@@ -135,14 +138,19 @@ export function hasKey(spec: JobSpec): boolean {
   return spec.idempotencyKey !== undefined || spec.uniqueKey !== undefined;
 }
 
+/** Whether a job may have to be scheduled. */
+export function isDelayed({ extra }: AdmittedJob): boolean {
+  return extra !== undefined && (extra.delayMs ?? extra.runAt) !== undefined;
+}
+
 /** The row of an admitted job. @param workerId of the worker with a slot for it */
 export function toNewJob(job: AdmittedJob, workerId: number | undefined): NewJob {
   return {
     id: job.id,
     laneId: job.lane.id,
-    priority: job.spec.priority ?? 0,
+    priority: job.priority,
     maxAttempts: job.maxAttempts,
-    input: job.spec.input,
+    input: job.input,
     workerId,
     extra: job.extra,
   };
@@ -195,9 +203,11 @@ function admitted(spec: JobSpec, lane: Lane, task: TaskDefinition): AdmittedJob 
   return {
     id: newJobId(Date.now()),
     lane,
-    spec,
+    priority: spec.priority ?? 0,
+    input: spec.input,
     maxAttempts: maxAttemptsOf(spec, task),
     extra: extraOf(spec, task),
+    keyed: hasKey(spec) ? spec : undefined,
   };
 }
 

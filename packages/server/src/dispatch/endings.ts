@@ -1,21 +1,23 @@
-/** Attempts, named by their fences, whose outcome is on its way into the table. */
+import { fenceOf, type AttemptRef } from "../domain/job.ts";
+
+/** Attempts of one worker whose outcome is on its way into the table. Each is known by its object, which is cheap. */
 export class Endings {
-  readonly #fences = new Set<string>();
+  readonly #attempts = new Set<AttemptRef>();
   /** Those that arrived there while somebody read the table: what was read may be older. */
-  #arrived: Set<string> | undefined;
+  #arrived: Set<AttemptRef> | undefined;
 
   get size(): number {
-    return this.#fences.size;
+    return this.#attempts.size;
   }
 
-  add(fence: string): void {
-    this.#fences.add(fence);
+  add(attempt: AttemptRef): void {
+    this.#attempts.add(attempt);
   }
 
   /** Its outcome stands in the table. */
-  delete(fence: string): void {
-    this.#fences.delete(fence);
-    this.#arrived?.add(fence);
+  delete(attempt: AttemptRef): void {
+    this.#attempts.delete(attempt);
+    this.#arrived?.add(attempt);
   }
 
   /** Begins a reading of the table: until the next one, what ends now counts as ending. */
@@ -27,7 +29,11 @@ export class Endings {
     this.#arrived = undefined;
   }
 
-  has(fence: string): boolean {
-    return this.#fences.has(fence) || this.#arrived?.has(fence) === true;
+  /** The fences of all of them. */
+  fences(): ReadonlySet<string> {
+    const fences = new Set<string>();
+    for (const { jobId, attempt } of this.#attempts) fences.add(fenceOf(jobId, attempt));
+    for (const { jobId, attempt } of this.#arrived ?? []) fences.add(fenceOf(jobId, attempt));
+    return fences;
   }
 }

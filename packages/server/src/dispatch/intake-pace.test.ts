@@ -69,7 +69,7 @@ describe("IntakePace", () => {
     assert.deepEqual(await pace.nextPart(calls, 0), calls);
   });
 
-  for (const [what, different] of [
+  for (const [what, extra] of [
     ["start later", { delayMs: 1_000 }],
     ["start at an instant", { runAt: new Date(0) }],
   ] as const) {
@@ -77,9 +77,8 @@ describe("IntakePace", () => {
       const { pace, aBulk, lane, hold, end } = aPace({ capacity: 200 });
       hold(200);
       end(MANY);
-      const job = anAdmittedJob(lane);
 
-      const calls = [{ ...aBulk(100), jobs: [{ ...job, spec: { ...job.spec, ...different } }] }];
+      const calls = [{ ...aBulk(100), jobs: [{ ...anAdmittedJob(lane), extra }] }];
 
       assert.deepEqual(await pace.nextPart(calls, 150), calls);
     });

@@ -5,7 +5,7 @@
  * moment where that lets them start at once, or keeps the backlog from growing. They wait only where workers are so fast that
  * PostgreSQL is what everybody waits for, and not where many jobs are queued: there they would gain nothing.
  */
-import type { EnqueueCall } from "./admission.ts";
+import { isDelayed, type EnqueueCall } from "./admission.ts";
 import type { WorkerGroup } from "./worker-group.ts";
 import type { Workers } from "./workers.ts";
 
@@ -66,7 +66,7 @@ export class IntakePace {
   #groupOf(call: EnqueueCall | undefined): WorkerGroup | undefined {
     const job = call?.jobs[0];
     if (job === undefined || job.lane.isPaused) return undefined;
-    if (job.spec.delayMs !== undefined || job.spec.runAt !== undefined) return undefined;
+    if (isDelayed(job)) return undefined;
     return this.#options.workers.groupsOf(job.lane)[0];
   }
 }

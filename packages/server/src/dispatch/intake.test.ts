@@ -17,7 +17,7 @@ import { jobGet } from "../store/job-read.ts";
 import { sql } from "../store/sql.ts";
 import type { Lane } from "./lane.ts";
 
-const INSERT = "job_insert";
+const INSERT = "job_insert_plain";
 /** JSON that PostgreSQL takes for no text. */
 const UNFIT_INPUT = '"\0"';
 

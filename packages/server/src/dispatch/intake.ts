@@ -10,7 +10,14 @@ import type { BadJob } from "../errors.ts";
 import { enqueueAgain, enqueuePlain } from "../operations/enqueue.ts";
 import { isDataError, type Database } from "../store/db.ts";
 import type { NewJob } from "../store/job-enqueue.ts";
-import { Admission, hasKey, toNewJob, type AdmittedJob, type EnqueueCall } from "./admission.ts";
+import {
+  Admission,
+  hasKey,
+  isDelayed,
+  toNewJob,
+  type AdmittedJob,
+  type EnqueueCall,
+} from "./admission.ts";
 import { Batcher, type BatcherBounds } from "./batcher.ts";
 import { IntakePace, PACE_MS_MAX, PACED_JOBS_MIN } from "./intake-pace.ts";
 import { KeyedIntake } from "./keyed-intake.ts";
@@ -143,8 +150,9 @@ export class Intake {
     slots: readonly (ReservedSlot | undefined)[],
     states: readonly string[],
   ): void {
+    const now = new Date();
     const deliveries = jobs.map((job, index) =>
-      states[index] === "running" && slots[index] ? toFirstDelivery(job) : undefined,
+      states[index] === "running" && slots[index] ? toFirstDelivery(job, now) : undefined,
     );
     this.#options.workers.deliver(deliveries, slots);
     this.#announce(jobs, states);
@@ -166,9 +174,9 @@ export class Intake {
       if (states[index] === "queued") {
         queued.add(job.lane);
         job.lane.countReady(1);
-        job.lane.leaseStart.queued(job.spec.priority ?? 0);
+        job.lane.leaseStart.queued(job.priority);
       }
-      if (states[index] === "scheduled") this.#options.onScheduled(job.spec.delayMs);
+      if (states[index] === "scheduled") this.#options.onScheduled(job.extra?.delayMs);
     });
     if (queued.size > 0) this.#options.onQueued(queued);
     this.#options.onChanged(jobs.map((job) => job.id));
@@ -177,15 +185,14 @@ export class Intake {
   /** Slots for jobs that can start at once, the most urgent first. */
   #reserve(jobs: readonly AdmittedJob[]): (ReservedSlot | undefined)[] {
     const slots: (ReservedSlot | undefined)[] = Array.from({ length: jobs.length });
-    const first = jobs[0]?.spec.priority ?? 0;
-    const isMixed = jobs.some((job) => (job.spec.priority ?? 0) !== first);
+    const first = jobs[0]?.priority;
+    const isMixed = jobs.some((job) => job.priority !== first);
     const order = isMixed
       ? [...jobs.keys()].sort((a, b) => priorityOf(jobs[b]) - priorityOf(jobs[a]) || a - b)
       : jobs.keys();
     for (const index of order) {
       const job = jobs[index];
-      if (job === undefined || job.spec.delayMs !== undefined || job.spec.runAt !== undefined)
-        continue;
+      if (job === undefined || isDelayed(job)) continue;
       slots[index] = this.#options.workers.reserveFor(job.lane);
     }
     return slots;
@@ -196,19 +203,21 @@ function bytesOf(specs: readonly JobSpec[]): number {
   return specs.reduce((sum, spec) => sum + spec.input.length, 0);
 }
 
-function toFirstDelivery(job: AdmittedJob): JobDelivery {
+const NO_TAGS: readonly string[] = [];
+
+function toFirstDelivery(job: AdmittedJob, createdAt: Date): JobDelivery {
   return {
     id: job.id,
     attempt: 1,
     lane: job.lane,
-    input: job.spec.input,
-    inputContentType: job.spec.inputContentType,
-    priority: job.spec.priority ?? 0,
+    input: job.input,
+    inputContentType: job.extra?.inputContentType,
+    priority: job.priority,
     maxAttempts: job.maxAttempts,
     failureCount: 0,
     lostCount: 0,
-    createdAt: new Date(),
-    tags: job.spec.tags ?? [],
+    createdAt,
+    tags: job.extra?.tags ?? NO_TAGS,
     options: job.extra?.options,
     deadlineInMs: job.extra?.deadlineMs,
     isCancelRequested: false,
@@ -217,5 +226,5 @@ function toFirstDelivery(job: AdmittedJob): JobDelivery {
 }
 
 function priorityOf(job: AdmittedJob | undefined): number {
-  return job?.spec.priority ?? 0;
+  return job?.priority ?? 0;
 }

@@ -70,7 +70,7 @@ export class KeyedIntake {
       const now: EnqueueCall[] = [];
       const later: EnqueueCall[] = [];
       for (const call of rest) {
-        const { idempotencyKey, uniqueKey } = call.jobs[0]?.spec ?? {};
+        const { idempotencyKey, uniqueKey } = call.jobs[0]?.keyed ?? {};
         const own = [`i${idempotencyKey ?? ""}`, `u${uniqueKey ?? ""}`].filter(
           (key) => key.length > 1,
         );
@@ -126,14 +126,7 @@ export class KeyedIntake {
     jobs: readonly AdmittedJob[],
     isAllOrNone: boolean,
   ): Promise<readonly EnqueueResult[]> {
-    const items: EnqueueItem[] = jobs.map((job) => ({
-      job: toNewJob(job, undefined),
-      idempotency:
-        job.spec.idempotencyKey === undefined
-          ? undefined
-          : { key: job.spec.idempotencyKey, fingerprint: fingerprint(job.spec) },
-      onConflict: job.spec.onConflict === "reject" ? "reject" : "return_existing",
-    }));
+    const items = jobs.map(toItem);
     const { db, idempotencyMs: keepMs } = this.#options;
     return patiently(db, (isRepeat) =>
       enqueueKeyed(db, NAMESPACE_ID, items, { keepMs, isAllOrNone, isRepeat }),
@@ -160,15 +153,28 @@ function refusal(job: AdmittedJob, result: EnqueueResult): AppError {
   return result.kind === "idempotency_conflict"
     ? new AppError(
         "idempotency_conflict",
-        `The idempotency key ${JSON.stringify(job.spec.idempotencyKey)} belongs to job ${jobId}, which was submitted with ` +
+        `The idempotency key ${JSON.stringify(job.keyed?.idempotencyKey)} belongs to job ${jobId}, which was submitted with ` +
           "another task, input or options. Use another key, or repeat exactly the same job.",
         { jobId },
       )
     : new AppError(
         "unique_conflict",
-        `The unique key ${JSON.stringify(job.spec.uniqueKey)} is held by unfinished job ${jobId}.`,
+        `The unique key ${JSON.stringify(job.keyed?.uniqueKey)} is held by unfinished job ${jobId}.`,
         { jobId },
       );
+}
+
+function toItem(job: AdmittedJob): EnqueueItem {
+  const { keyed } = job;
+  const key = keyed?.idempotencyKey;
+  return {
+    job: toNewJob(job, undefined),
+    idempotency:
+      keyed === undefined || key === undefined
+        ? undefined
+        : { key, fingerprint: fingerprint(keyed) },
+    onConflict: keyed?.onConflict === "reject" ? "reject" : "return_existing",
+  };
 }
 
 function fingerprint(spec: JobSpec): string {

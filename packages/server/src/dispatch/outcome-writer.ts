@@ -22,6 +22,7 @@ import { Batcher } from "./batcher.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import { persistently } from "./patience.ts";
+import type { HeldAttempt } from "./worker-session.ts";
 
 export interface OutcomeWriterOptions {
   readonly db: Database;
@@ -32,24 +33,30 @@ export interface OutcomeWriterOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** The end of one attempt on its way into the table. Exactly one of `settle` and `fail` is called, once. */
-export type Ending = {
-  /** Of the attempt. */
-  readonly fence: string;
-  readonly settle: (isStale: boolean) => void;
+/** Who waits for endings to be written. Of each exactly one of the two is called, once. */
+export interface EndingOwner {
+  settle(ending: Ending, isStale: boolean): void;
   /** The database was abandoned, or this is a bug: nothing is known of what became of it. */
-  readonly fail: (error: unknown) => void;
+  fail(ending: Ending, error: unknown): void;
+}
+
+/** The end of one attempt on its way into the table. */
+export type Ending = {
+  readonly owner: EndingOwner;
+  /** As its session knew it; absent when it did not. */
+  readonly held?: HeldAttempt | undefined;
 } & (
-  | {
+  | ({
       readonly kind: "succeed";
-      readonly attempt: SucceededAttempt;
       /** Before this attempt. */
       readonly failureCount: number;
       readonly lostCount: number;
-    }
-  | { readonly kind: "finish"; readonly attempt: FinishedAttempt }
-  | { readonly kind: "reschedule"; readonly attempt: RescheduledAttempt }
+    } & SucceededAttempt)
+  | ({ readonly kind: "finish" } & FinishedAttempt)
+  | ({ readonly kind: "reschedule" } & RescheduledAttempt)
 );
+
+type EndingOf<Kind> = Extract<Ending, { readonly kind: Kind }>;
 
 export class OutcomeWriter {
   readonly #options: OutcomeWriterOptions;
@@ -71,7 +78,7 @@ export class OutcomeWriter {
   }
 
   add(ending: Ending): void {
-    const result = ending.kind === "succeed" ? ending.attempt.result : undefined;
+    const result = ending.kind === "succeed" ? ending.result : undefined;
     this.#batcher.add(ending, 1, result?.length ?? 0);
   }
 
@@ -96,18 +103,15 @@ export class OutcomeWriter {
   }
 
   async #write(batch: readonly Ending[]): Promise<void> {
-    const endings = firstOfEachFence(batch);
-    const of = (kind: Ending["kind"]): readonly Ending[] =>
-      endings.filter((ending) => ending.kind === kind);
-    await this.#writeGroup(of("succeed"), (group) => this.#succeed(group));
-    await this.#writeGroup(of("finish"), (group) => this.#finish(group));
-    await this.#writeGroup(of("reschedule"), (group) => this.#reschedule(group));
+    await this.#writeGroup(ofKind(batch, "succeed"), (group) => this.#succeed(group));
+    await this.#writeGroup(ofKind(batch, "finish"), (group) => this.#finish(group));
+    await this.#writeGroup(ofKind(batch, "reschedule"), (group) => this.#reschedule(group));
   }
 
   /** Writes a group; when one of it does not fit into the database, each alone, so that only that one is refused. */
-  async #writeGroup(
-    group: readonly Ending[],
-    write: (group: readonly Ending[]) => Promise<readonly AttemptKey[]>,
+  async #writeGroup<Kind extends Ending>(
+    group: readonly Kind[],
+    write: (group: readonly Kind[]) => Promise<readonly AttemptKey[]>,
   ): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
@@ -125,40 +129,42 @@ export class OutcomeWriter {
   }
 
   async #settle(group: readonly Ending[], unmatched: readonly AttemptKey[]): Promise<void> {
+    if (unmatched.length === 0) {
+      for (const ending of group) ending.owner.settle(ending, false);
+      return;
+    }
     const stale = await this.#staleOf(group, unmatched);
-    for (const ending of group) ending.settle(stale.has(ending.fence));
+    for (const ending of group) {
+      ending.owner.settle(ending, stale.has(fenceOf(ending.jobId, ending.attempt)));
+    }
   }
 
   async #staleOf(
     group: readonly Ending[],
     unmatched: readonly AttemptKey[],
   ): Promise<ReadonlySet<string>> {
-    if (unmatched.length === 0) return NONE;
-    const outcomes = new Map(group.map((ending) => [ending.attempt.jobId, outcomeOf(ending)]));
+    const outcomes = new Map(group.map((ending) => [ending.jobId, outcomeOf(ending)]));
     const recorded = await this.recorded(
       unmatched.map((key) => ({ ...key, outcome: outcomes.get(key.id) ?? "lost" })),
     );
     return new Set(unmatched.map((key) => fenceOf(key.id, key.attempt))).difference(recorded);
   }
 
-  async #succeed(group: readonly Ending[]): Promise<readonly AttemptKey[]> {
-    const attempts = group.flatMap((ending) => (ending.kind === "succeed" ? [ending.attempt] : []));
-    const unmatched = await jobSucceed(this.#options.db, attempts);
-    this.#options.onChanged(attempts.map((attempt) => attempt.jobId));
+  // A worker that repeats itself within one batch is answered as if it had said it once: the row is gone for the second.
+  async #succeed(group: readonly EndingOf<"succeed">[]): Promise<readonly AttemptKey[]> {
+    const unmatched = await jobSucceed(this.#options.db, group);
+    this.#options.onChanged(group.map((ending) => ending.jobId));
     return unmatched;
   }
 
-  async #finish(group: readonly Ending[]): Promise<readonly AttemptKey[]> {
-    const attempts = group.flatMap((ending) => (ending.kind === "finish" ? [ending.attempt] : []));
-    const unmatched = await jobFinish(this.#options.db, attempts);
-    this.#options.onChanged(attempts.map((attempt) => attempt.jobId));
+  async #finish(group: readonly EndingOf<"finish">[]): Promise<readonly AttemptKey[]> {
+    const unmatched = await jobFinish(this.#options.db, firstOfEachFence(group));
+    this.#options.onChanged(group.map((ending) => ending.jobId));
     return unmatched;
   }
 
-  async #reschedule(group: readonly Ending[]): Promise<readonly AttemptKey[]> {
-    const attempts = group.flatMap((ending) =>
-      ending.kind === "reschedule" ? [ending.attempt] : [],
-    );
+  async #reschedule(group: readonly EndingOf<"reschedule">[]): Promise<readonly AttemptKey[]> {
+    const attempts = firstOfEachFence(group);
     const rows = await rescheduleAttempts(this.#options.db, attempts);
     await this.#wake(
       attempts,
@@ -179,31 +185,24 @@ export class OutcomeWriter {
 
   /** A handler's answer that the database cannot keep ends the job with an error that can be kept. */
   async #finishUnstorable(ending: Ending, cause: unknown): Promise<void> {
-    const { jobId, attempt, durationMs } = ending.attempt;
+    const { jobId, attempt, durationMs, failureCount, lostCount, owner, held } = ending;
     const error: JobError = {
       code: "invalid_result",
       message: `The outcome could not be stored: ${cause instanceof Error ? cause.message : "data error"}`,
     };
-    // An attempt that did not succeed has its failure counted already.
-    const { failureCount, lostCount } =
-      ending.kind === "succeed"
-        ? { ...ending, failureCount: ending.failureCount + 1 }
-        : ending.attempt;
-    const dead: Ending = {
+    const dead: EndingOf<"finish"> = {
       kind: "finish",
-      fence: ending.fence,
-      settle: ending.settle,
-      fail: ending.fail,
-      attempt: {
-        jobId,
-        attempt,
-        durationMs,
-        failureCount,
-        lostCount,
-        state: "dead",
-        outcome: "failed",
-        error,
-      },
+      owner,
+      held,
+      jobId,
+      attempt,
+      durationMs,
+      // Of an attempt that did not succeed the failure is counted already.
+      failureCount: ending.kind === "succeed" ? failureCount + 1 : failureCount,
+      lostCount,
+      state: "dead",
+      outcome: "failed",
+      error,
     };
     const { db, onError } = this.#options;
     const unmatched = await persistently(db, () => this.#finish([dead]), onError);
@@ -213,32 +212,27 @@ export class OutcomeWriter {
 
 const NONE: ReadonlySet<string> = new Set();
 
-function failAll(group: readonly Ending[], error: unknown): void {
-  for (const ending of group) ending.fail(error);
+function ofKind<Kind extends Ending["kind"]>(
+  batch: readonly Ending[],
+  kind: Kind,
+): readonly EndingOf<Kind>[] {
+  return batch.filter((ending): ending is EndingOf<Kind> => ending.kind === kind);
 }
 
-/** A worker that repeats itself within one batch is answered as if it had said it once. */
-function firstOfEachFence(endings: readonly Ending[]): readonly Ending[] {
-  const byFence = new Map<string, Ending>();
-  for (const ending of endings) {
-    const first = byFence.get(ending.fence);
-    if (first === undefined) {
-      byFence.set(ending.fence, ending);
-    } else {
-      const settle = (isStale: boolean): void => {
-        first.settle(isStale);
-        ending.settle(isStale);
-      };
-      const fail = (error: unknown): void => {
-        first.fail(error);
-        ending.fail(error);
-      };
-      byFence.set(ending.fence, { ...first, settle, fail });
-    }
+function failAll(group: readonly Ending[], error: unknown): void {
+  for (const ending of group) ending.owner.fail(ending, error);
+}
+
+/** A worker that came back may say what it had said already: an attempt ends once, and is kept once. */
+function firstOfEachFence<Kind extends Ending>(group: readonly Kind[]): readonly Kind[] {
+  const byFence = new Map<string, Kind>();
+  for (const ending of group) {
+    const fence = fenceOf(ending.jobId, ending.attempt);
+    if (!byFence.has(fence)) byFence.set(fence, ending);
   }
-  return byFence.size === endings.length ? endings : [...byFence.values()];
+  return [...byFence.values()];
 }
 
 function outcomeOf(ending: Ending): Outcome {
-  return ending.kind === "succeed" ? "succeeded" : ending.attempt.outcome;
+  return ending.kind === "succeed" ? "succeeded" : ending.outcome;
 }

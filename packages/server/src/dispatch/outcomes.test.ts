@@ -54,11 +54,11 @@ describe("Outcomes", () => {
     const reporting = dispatch.outcomes.report(session, [succeeded(jobId)]);
     assert.equal(session.freeCount, 1);
     const letGo = await holding;
-    assert.equal(session.ending.has(fenceOf(jobId, 1)), true);
+    assert.equal(session.ending.fences().has(fenceOf(jobId, 1)), true);
     letGo();
 
     assert.deepEqual(await reporting, []);
-    assert.equal(session.ending.has(fenceOf(jobId, 1)), false);
+    assert.equal(session.ending.fences().has(fenceOf(jobId, 1)), false);
     assert.equal(await stateOf(jobId), "succeeded");
   });
 

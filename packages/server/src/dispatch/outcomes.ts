@@ -7,7 +7,12 @@ import { endedAttempt } from "../operations/end-attempts.ts";
 import { jobRunning } from "../store/job-lease.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
-import { OutcomeWriter, type Ending, type OutcomeWriterOptions } from "./outcome-writer.ts";
+import {
+  OutcomeWriter,
+  type Ending,
+  type EndingOwner,
+  type OutcomeWriterOptions,
+} from "./outcome-writer.ts";
 import { patiently } from "./patience.ts";
 import type { HeldAttempt, WorkerSession } from "./worker-session.ts";
 
@@ -26,11 +31,6 @@ export interface OutcomesOptions extends OutcomeWriterOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
-
-/** Who waits for an ending to be written. */
-type Waiter = Pick<Ending, "settle" | "fail">;
-/** The same, with the fence of the attempt that ends. */
-type Waiting = Waiter & Pick<Ending, "fence">;
 
 export class Outcomes {
   readonly #options: OutcomesOptions;
@@ -51,39 +51,36 @@ export class Outcomes {
     session: WorkerSession,
     outcomes: readonly AttemptOutcome[],
   ): Promise<readonly AttemptRef[]> {
-    const stale: AttemptRef[] = [];
+    const nowMs = this.#options.now();
     const unknown: AttemptOutcome[] = [];
-    await allSettled((waiter) => {
-      for (const outcome of outcomes) {
-        const held = session.find(outcome.jobId, outcome.attempt);
-        if (held === undefined) {
-          unknown.push(outcome);
-          continue;
-        }
-        const fence = this.#letGo(session, held);
-        const { settle, fail } = waiter();
-        this.#decide(endedOf(held, this.#options), outcome, {
-          fence,
-          settle: (isStale) => {
-            session.ending.delete(fence);
-            if (isStale) stale.push({ jobId: outcome.jobId, attempt: outcome.attempt });
-            settle(isStale);
-          },
-          fail,
-        });
+    const report = new Report(session);
+    for (const outcome of outcomes) {
+      const held = session.find(outcome.jobId, outcome.attempt);
+      if (held === undefined) {
+        unknown.push(outcome);
+        continue;
       }
-    });
+      this.#letGo(session, held, nowMs);
+      report.expect();
+      this.#book(held, outcome, report);
+    }
+    const stale = await report.stale();
     // Behind the others: what contradicts one of them finds it in the books.
-    return stale.concat(await this.#reportUnknown(session, unknown));
+    const refused = await this.#reportUnknown(session, unknown);
+    return refused.length === 0 ? stale : [...stale, ...refused];
   }
 
   /** Ends an attempt in its worker's place. */
   end(session: WorkerSession, held: HeldAttempt, reported: ReportedOutcome): void {
-    const fence = this.#letGo(session, held);
-    this.#decide(
-      endedOf(held, this.#options),
-      { ...held, ...reported },
-      { fence, settle: () => session.ending.delete(fence), fail: this.#options.onError },
+    this.#letGo(session, held, this.#options.now());
+    const { jobId, attempt } = held;
+    this.#book(
+      held,
+      { jobId, attempt, ...reported },
+      {
+        settle: () => session.ending.delete(held),
+        fail: (_ending, error) => this.#options.onError(error),
+      },
     );
   }
 
@@ -97,96 +94,125 @@ export class Outcomes {
     return this.#writer.idle();
   }
 
-  /** @returns its fence */
-  #letGo(session: WorkerSession, held: HeldAttempt): string {
-    const fence = fenceOf(held.jobId, held.attempt);
-    session.ending.add(fence);
-    const started = session.letGo(held, this.#options.now());
+  #letGo(session: WorkerSession, held: HeldAttempt, nowMs: number): void {
+    session.ending.add(held);
+    const started = session.letGo(held, nowMs);
     if (started !== undefined) this.#options.onStarted(session, started);
-    return fence;
   }
 
-  #decide(ended: EndedAttempt, outcome: AttemptOutcome, waiting: Waiting): void {
-    const { jobId, attempt, durationMs, result } = outcome;
+  /** Has the end of an attempt written that its session holds. */
+  #book(held: HeldAttempt, outcome: AttemptOutcome, owner: EndingOwner): void {
+    if (outcome.kind === "succeeded") this.#succeed(held, outcome, owner, held);
+    else this.#decide(endedOf(held, this.#options), outcome, owner, held);
+  }
+
+  /** Nothing depends on what came before: whatever succeeds is over. */
+  #succeed(
+    { failureCount, lostCount }: Pick<EndedAttempt, "failureCount" | "lostCount">,
+    { jobId, attempt, result, durationMs = 0 }: AttemptOutcome,
+    owner: EndingOwner,
+    held?: HeldAttempt,
+  ): void {
+    this.#writer.add({
+      kind: "succeed",
+      owner,
+      held,
+      jobId,
+      attempt,
+      result,
+      durationMs,
+      failureCount,
+      lostCount,
+    });
+  }
+
+  #decide(
+    ended: EndedAttempt,
+    outcome: AttemptOutcome,
+    owner: EndingOwner,
+    held?: HeldAttempt,
+  ): void {
+    const { jobId, attempt, durationMs } = outcome;
     const decision = decideOutcome(ended, outcome, this.#options.random());
-    const ref = { jobId, attempt };
-    if (decision.kind === "finish" && decision.state === "succeeded") {
-      const { failureCount, lostCount } = decision;
-      const succeeded = { ...ref, result, durationMs: durationMs ?? 0 };
-      this.#writer.add({
-        kind: "succeed",
-        attempt: succeeded,
-        failureCount,
-        lostCount,
-        ...waiting,
-      });
-    } else if (decision.kind === "finish") {
-      const finished = { ...ref, durationMs, ...decision };
-      this.#writer.add({ kind: "finish", attempt: finished, ...waiting });
-    } else {
-      const rescheduled = { ...ref, durationMs, ...decision };
-      this.#writer.add({ kind: "reschedule", attempt: rescheduled, ...waiting });
-    }
+    this.#writer.add({ owner, held, jobId, attempt, durationMs, ...decision });
   }
 
   /** Outcomes of attempts that this session does not hold: repeats, late ones, or made up. */
   async #reportUnknown(
     session: WorkerSession,
     outcomes: readonly AttemptOutcome[],
-  ): Promise<AttemptRef[]> {
-    if (outcomes.length === 0) return [];
+  ): Promise<readonly AttemptRef[]> {
+    if (outcomes.length === 0) return NONE;
     const { db, lanes } = this.#options;
     const fences = outcomes.map(({ jobId, attempt }) => ({ id: jobId, attempt }));
     const rows = await patiently(db, () => jobRunning(db, fences));
     await patiently(db, () => lanes.resolve([...new Set(rows.map((row) => row.lane_id))]));
     const running = new Map(rows.map((row) => [fenceOf(row.id, row.attempt), row]));
-    const refused: AttemptOutcome[] = [];
+    const foreign: AttemptOutcome[] = [];
     const ended: AttemptOutcome[] = [];
-    await allSettled((waiter) => {
-      for (const outcome of outcomes) {
-        const fence = fenceOf(outcome.jobId, outcome.attempt);
-        const row = running.get(fence);
-        if (row === undefined) {
-          ended.push(outcome);
-        } else if (row.worker_id !== session.id) {
-          refused.push(outcome);
-        } else {
-          const attempt = endedAttempt(row, retryOf(row.options, lanes.byId(row.lane_id), lanes));
-          const { settle, fail } = waiter();
-          this.#decide(attempt, outcome, {
-            fence,
-            settle: (isStale) => {
-              if (isStale) refused.push(outcome);
-              settle(isStale);
-            },
-            fail,
-          });
-        }
+    const report = new Report(session);
+    for (const outcome of outcomes) {
+      const row = running.get(fenceOf(outcome.jobId, outcome.attempt));
+      if (row === undefined) {
+        ended.push(outcome);
+      } else if (row.worker_id !== session.id) {
+        foreign.push(outcome);
+      } else {
+        const attempt = endedAttempt(row, retryOf(row.options, lanes.byId(row.lane_id), lanes));
+        report.expect();
+        if (outcome.kind === "succeeded") this.#succeed(attempt, outcome, report);
+        else this.#decide(attempt, outcome, report);
       }
-    });
+    }
+    const stale = await report.stale();
     const recorded = await this.#writer.recorded(
       ended.map(({ jobId, attempt, kind }) => ({ id: jobId, attempt, outcome: kind })),
     );
-    return refused
-      .concat(ended.filter(({ jobId, attempt }) => !recorded.has(fenceOf(jobId, attempt))))
-      .map(({ jobId, attempt }) => ({ jobId, attempt }));
+    const refused = ended.filter(({ jobId, attempt }) => !recorded.has(fenceOf(jobId, attempt)));
+    return [...stale, ...foreign, ...refused].map(({ jobId, attempt }) => ({ jobId, attempt }));
   }
 }
 
-/** Runs `begin`, which asks for waiters, and resolves when all of them were settled; fails when one of them failed. */
-function allSettled(begin: (waiter: () => Waiter) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let open = 1;
-    const settle = (): void => {
-      open -= 1;
-      if (open === 0) resolve();
-    };
-    begin(() => {
-      open += 1;
-      return { settle, fail: reject };
-    });
-    settle();
-  });
+const NONE: readonly AttemptRef[] = [];
+
+/** What a worker reported in one go, while it is written. */
+class Report implements EndingOwner {
+  readonly #session: WorkerSession;
+  readonly #stale: AttemptRef[] = [];
+  readonly #written = Promise.withResolvers<void>();
+  /** Endings that are not written, and one for who may add more. */
+  #openCount = 1;
+
+  constructor(session: WorkerSession) {
+    this.#session = session;
+  }
+
+  /** Counts one more ending as its own. */
+  expect(): void {
+    this.#openCount += 1;
+  }
+
+  settle({ held, jobId, attempt }: Ending, isStale: boolean): void {
+    if (held !== undefined) this.#session.ending.delete(held);
+    if (isStale) this.#stale.push({ jobId, attempt });
+    this.#close();
+  }
+
+  fail(_ending: Ending, error: unknown): void {
+    this.#written.reject(error);
+  }
+
+  /** Resolves when all that was expected is written, with what was refused; fails when one failed. */
+  async stale(): Promise<readonly AttemptRef[]> {
+    this.#close();
+    await this.#written.promise;
+    return this.#stale;
+  }
+
+  #close(): void {
+    this.#openCount -= 1;
+    if (this.#openCount === 0) this.#written.resolve();
+  }
 }
 
 function endedOf(held: HeldAttempt, { lanes, now }: OutcomesOptions): EndedAttempt {

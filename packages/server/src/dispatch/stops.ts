@@ -33,7 +33,7 @@ export class Stops {
 
   /** Takes note of an attempt that is held, started, heard of or told to stop from now on. */
   watch(held: HeldAttempt): void {
-    this.#wakeAt(this.#due(held).atMs);
+    this.#wakeAt(this.#dueAtMs(held));
   }
 
   /** Tells a worker to stop an attempt because somebody cancelled its job. */
@@ -57,14 +57,15 @@ export class Stops {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const session of this.#options.workers.all()) {
       for (const held of session.held.values()) {
-        const due = this.#due(held);
-        if (due.atMs > nowMs) {
-          nextMs = Math.min(nextMs, due.atMs);
+        const dueAtMs = this.#dueAtMs(held);
+        if (dueAtMs > nowMs) {
+          nextMs = Math.min(nextMs, dueAtMs);
           continue;
         }
         if (held.stop === undefined) {
-          this.#stop(session, held, due.reason, DUE_MESSAGES[due.reason]);
-          nextMs = Math.min(nextMs, this.#due(held).atMs);
+          const reason = this.#dueReason(held);
+          this.#stop(session, held, reason, DUE_MESSAGES[reason]);
+          nextMs = Math.min(nextMs, this.#dueAtMs(held));
         } else {
           session.sink.stop([held], "stale_lease", 0, "The server ended the attempt.");
           this.#options.outcomes.end(session, held, outcomeOf(held.stop.reason));
@@ -84,26 +85,39 @@ export class Stops {
     this.#wakeAt(held.stop.endsAtMs);
   }
 
-  /** The next thing to happen to an attempt, and when. */
-  #due(held: HeldAttempt): { readonly atMs: number; readonly reason: StopReason } {
-    if (held.stop !== undefined) return { atMs: held.stop.endsAtMs, reason: held.stop.reason };
-    if (held.isCancelRequested) return { atMs: Number.NEGATIVE_INFINITY, reason: "cancelled" };
-    const task = this.#options.lanes.task(held.lane.task);
-    let due: { atMs: number; reason: StopReason } = {
-      atMs: held.deadlineAtMs ?? Number.POSITIVE_INFINITY,
-      reason: "deadline_exceeded",
-    };
-    if (held.startedAtMs === undefined) return due;
-    const attemptMs =
-      held.options?.attemptTimeoutMs ?? task?.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS_DEFAULT;
-    if (attemptMs > 0 && held.startedAtMs + attemptMs < due.atMs) {
-      due = { atMs: held.startedAtMs + attemptMs, reason: "timed_out" };
-    }
-    const heartbeatMs = held.options?.heartbeatTimeoutMs ?? task?.heartbeatTimeoutMs ?? 0;
-    if (heartbeatMs > 0 && held.heardAtMs + heartbeatMs < due.atMs) {
-      due = { atMs: held.heardAtMs + heartbeatMs, reason: "heartbeat_timed_out" };
-    }
-    return due;
+  /** When the next thing happens to an attempt. */
+  #dueAtMs(held: HeldAttempt): number {
+    if (held.stop !== undefined) return held.stop.endsAtMs;
+    if (held.isCancelRequested) return Number.NEGATIVE_INFINITY;
+    return Math.min(
+      held.deadlineAtMs ?? Number.POSITIVE_INFINITY,
+      this.#timesOutAtMs(held),
+      this.#fallsSilentAtMs(held),
+    );
+  }
+
+  /** What happens to an attempt that is due and was not told to stop. */
+  #dueReason(held: HeldAttempt): StopReason {
+    if (held.isCancelRequested) return "cancelled";
+    const dueAtMs = this.#dueAtMs(held);
+    if (dueAtMs === held.deadlineAtMs) return "deadline_exceeded";
+    return dueAtMs === this.#timesOutAtMs(held) ? "timed_out" : "heartbeat_timed_out";
+  }
+
+  #timesOutAtMs({ lane, options, startedAtMs }: HeldAttempt): number {
+    if (startedAtMs === undefined) return Number.POSITIVE_INFINITY;
+    const timeoutMs =
+      options?.attemptTimeoutMs ??
+      this.#options.lanes.task(lane.task)?.attemptTimeoutMs ??
+      ATTEMPT_TIMEOUT_MS_DEFAULT;
+    return timeoutMs > 0 ? startedAtMs + timeoutMs : Number.POSITIVE_INFINITY;
+  }
+
+  #fallsSilentAtMs({ lane, options, startedAtMs, heardAtMs }: HeldAttempt): number {
+    if (startedAtMs === undefined) return Number.POSITIVE_INFINITY;
+    const timeoutMs =
+      options?.heartbeatTimeoutMs ?? this.#options.lanes.task(lane.task)?.heartbeatTimeoutMs ?? 0;
+    return timeoutMs > 0 ? heardAtMs + timeoutMs : Number.POSITIVE_INFINITY;
   }
 
   #wakeAt(atMs: number): void {

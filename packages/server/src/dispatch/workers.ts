@@ -245,9 +245,10 @@ export class Workers {
 
   /** Delivers what of this was never given to the worker, reading inputs in parts of bounded size. */
   async #deliverMissing(session: WorkerSession, jobs: readonly SizedAssignment[]): Promise<void> {
+    const ending = session.ending.fences();
     const missing = jobs.filter(
       ({ id: jobId, attempt }) =>
-        session.find(jobId, attempt) === undefined && !session.ending.has(fenceOf(jobId, attempt)),
+        session.find(jobId, attempt) === undefined && !ending.has(fenceOf(jobId, attempt)),
     );
     for (const part of partsOf(missing, (job) => job.inputBytes)) {
       const inputs = await this.#inputs(part);

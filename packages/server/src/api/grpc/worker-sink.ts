@@ -90,6 +90,9 @@ export class WorkerStreamSink implements WorkerSink {
   }
 }
 
+/** Of messages that are only written. */
+const NO_TAGS: string[] = [];
+
 function leasedJobMessage(job: JobDelivery): LeasedJobMessage {
   return {
     jobId: job.id,
@@ -102,6 +105,6 @@ function leasedJobMessage(job: JobDelivery): LeasedJobMessage {
     maxAttempts: job.maxAttempts,
     failureCount: job.failureCount,
     createdAt: job.createdAt,
-    tags: [...job.tags],
+    tags: job.tags.length === 0 ? NO_TAGS : [...job.tags],
   };
 }
