@@ -62,19 +62,30 @@ CREATE OR REPLACE FUNCTION baton.partition_ensure(days_ahead integer)
  SET lock_timeout TO '2s'
 AS $function$
 declare
-  parent text;
-  day    date;
+  parent      text;
+  child       text;
+  day         date;
+  column_name text;
 begin
   -- Two servers that start together would both find the day missing.
   perform pg_advisory_xact_lock(hashtext('baton.partition_ensure'));
   foreach parent in array array['job_ended', 'job_dead', 'attempt', 'log_line', 'event'] loop
     for day in select (baton.clock() at time zone 'UTC')::date + n from generate_series(0, days_ahead) as n loop
-      if to_regclass(format('baton.%I', parent || '_' || to_char(day, 'YYYYMMDD'))) is null then
+      child := parent || '_' || to_char(day, 'YYYYMMDD');
+      if to_regclass(format('baton.%I', child)) is null then
         begin
+          -- Statistics each time it has doubled: rows come and never change.
           execute format(
-            'create table baton.%I partition of baton.%I for values from (%L) to (%L)',
-            parent || '_' || to_char(day, 'YYYYMMDD'), parent,
-            day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+            'create table baton.%I partition of baton.%I for values from (%L) to (%L) '
+            'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000)',
+            child, parent, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+          -- A partition does not take this over by itself.
+          for column_name in
+            select attname from pg_attribute
+             where attrelid = format('baton.%I', parent)::regclass and attnum > 0 and attstattarget = 0
+          loop
+            execute format('alter table baton.%I alter column %I set statistics 0', child, column_name);
+          end loop;
         exception when check_violation then
           raise warning 'baton.% keeps its rows of % in its default partition', parent, day;
         end;

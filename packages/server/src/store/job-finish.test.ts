@@ -182,6 +182,22 @@ describe("the end of an attempt", () => {
     assert.deepEqual(count, { count: 1 });
   });
 
+  it("samples neither payloads nor arrays of a partition for statistics", async () => {
+    const sampled = await db.query<{ column: string }>(sql`
+      select distinct regexp_replace(attrelid::regclass::text, '_[0-9]{8}$', '') || '.' || attname as column
+        from pg_attribute
+       where attrelid::regclass::text ~ '^baton\..*_[0-9]{8}$'
+         and attname in ('input', 'result', 'job_ids', 'attempts', 'message')
+         and attstattarget is distinct from 0
+       order by 1`);
+
+    assert.deepEqual(
+      sampled.map((row) => row.column),
+      // No dead job has a result.
+      ["baton.job_dead.result"],
+    );
+  });
+
   it("puts finished rows into the partition of their day, none into the net", async () => {
     const job = await aRunningJob(db, laneId, workerId);
     await succeed(job);
