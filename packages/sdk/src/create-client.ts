@@ -12,17 +12,8 @@ import type {
 import type { EnqueueOptions } from "./enqueue-options.ts";
 import { BatonError } from "./errors.ts";
 import { toWireFilter } from "./filter.ts";
-import {
-  toJob,
-  toJobState,
-  toLogLine,
-  toQueue,
-  toServer,
-  toTaskDefinition,
-  toWorker,
-} from "./from-wire.ts";
+import { toJob, toLogLine, toQueue, toServer, toTaskDefinition, toWorker } from "./from-wire.ts";
 import type { JobSpec, RefusedBulk, SubmitResponse } from "./gen/baton/v1/job.ts";
-import { awaitResult } from "./job-handle.ts";
 import type { JobHandle } from "./job-handle.ts";
 import { toJobSpec, toWireTaskDefinition } from "./job-spec.ts";
 import type { JobRequest } from "./job-spec.ts";
@@ -32,6 +23,8 @@ import { openServices } from "./services.ts";
 import type { Services } from "./services.ts";
 import { submitStream } from "./submit-stream.ts";
 import type { SubmitStreamOptions, SubmitStreamResult } from "./submit-stream.ts";
+import { SubmittedJob } from "./submitted-job.ts";
+import type { JobCalls } from "./submitted-job.ts";
 import { isTask } from "./task.ts";
 import type { Task } from "./task.ts";
 import { callUnary } from "./unary.ts";
@@ -64,6 +57,7 @@ class BatonClient implements Client {
   readonly #streams: WatchTarget;
   readonly #safe: UnaryOptions;
   readonly #once: UnaryOptions;
+  readonly #jobCalls: JobCalls;
   readonly queues: Client["queues"];
   readonly tasks: Client["tasks"];
 
@@ -74,6 +68,12 @@ class BatonClient implements Client {
     const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT;
     this.#safe = { timeoutMs, connectTimeoutMs, repeat: "safe" };
     this.#once = { timeoutMs, connectTimeoutMs, repeat: "once" };
+    this.#jobCalls = {
+      get: (id) => this.getJob(id),
+      watch: (id, signal) => watchJob(this.#streams, id, signal),
+      cancel: (id, reason) => this.#cancel(id, reason),
+      logs: (id) => this.logs(id),
+    };
     const { queues, tasks } = this.#services;
     this.queues = {
       list: async () => (await this.#ask(queues.list, {})).queues.map(toQueue),
@@ -107,7 +107,8 @@ class BatonClient implements Client {
       typeof first === "string" || isTask(first) ? requestsOf(first, inputs, options) : first;
     const jobs: JobSpec[] = [];
     for (const [index, request] of requests.entries()) {
-      jobs.push(await toJobSpec(request, { index }));
+      const spec = toJobSpec(request, { index });
+      jobs.push(spec instanceof Promise ? await spec : spec);
     }
     checkBulkBytes(jobs);
     const isRepeatable = jobs.every((spec) => spec.idempotencyKey !== "");
@@ -220,18 +221,7 @@ class BatonClient implements Client {
   }
 
   #handle<Output>(submitted: SubmitResponse): JobHandle<Output> {
-    const { jobId: id, isDuplicate } = submitted;
-    const watch = (signal: AbortSignal | undefined) => watchJob<Output>(this.#streams, id, signal);
-    return {
-      id,
-      isDuplicate,
-      state: submitted.state === "" ? undefined : toJobState(submitted.state),
-      result: (options = {}) => awaitResult<Output>(watch, id, options),
-      get: () => this.getJob<Output>(id),
-      watch: (options = {}) => watch(options.signal),
-      cancel: (reason) => this.#cancel(id, reason),
-      logs: () => this.logs(id),
-    };
+    return new SubmittedJob<Output>(this.#jobCalls, submitted);
   }
 
   async #cancel(jobId: string, reason = ""): Promise<"cancelled" | "running"> {
