@@ -55,19 +55,19 @@ export function jobSucceed(
   return db.query<AttemptKey>(
     sql`
     with ended as (
-      select * from unnest(
-        ${uuidArray(attempts.map((attempt) => attempt.jobId))}::uuid[],
-        ${integerArray(attempts.map((attempt) => attempt.attempt))}::integer[],
-        ${textArray(attempts.map((attempt) => attempt.result))}::text[],
-        ${integerArray(attempts.map((attempt) => attempt.durationMs))}::integer[]
-      ) as ended(id, attempt, result, duration_ms)
+      -- Several sets in one list advance together; unlike those of a FROM they are not stored first.
+      select unnest(${uuidArray(attempts.map((attempt) => attempt.jobId))}::uuid[]) as id,
+             unnest(${integerArray(attempts.map((attempt) => attempt.attempt))}::integer[]) as attempt,
+             unnest(${textArray(attempts.map((attempt) => attempt.result))}::text[]) as result,
+             unnest(${integerArray(attempts.map((attempt) => attempt.durationMs))}::integer[]) as duration_ms
     ),
     gone as (
       delete from baton.job
        using ended
        where ${runsUnder(sql`ended`)}
-      returning job.id, job.created_at, job.leased_at, job.finish_by, job.cancel_requested_at, job.worker_id, job.lane_id,
-                job.attempt, job.max_attempts, job.failure_count, job.lost_count, job.priority, job.input,
+      -- First what is read more than once: to get at a column costs a step for each before it.
+      returning job.id, job.lane_id, job.attempt, job.created_at, job.leased_at, job.finish_by, job.cancel_requested_at,
+                job.worker_id, job.max_attempts, job.failure_count, job.lost_count, job.priority, job.input,
                 job.input_content_type, job.unique_key, job.cancel_reason, job.tags, job.options, job.progress, job.error,
                 'succeeded'::baton.job_state as state, ended.result, ended.duration_ms
     ),
