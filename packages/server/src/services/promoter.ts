@@ -11,6 +11,8 @@ export interface PromoterOptions {
 
 /** Behind a failed pass. */
 const ERROR_WAIT_MS = 500;
+/** What is due and does not move is in another server's hands: time for it to commit. */
+const ELSEWHERE_MS = 20;
 
 export class Promoter {
   readonly #options: PromoterOptions;
@@ -76,10 +78,16 @@ export async function promoteOnce(
   onQueued: (laneIds: readonly number[]) => Promise<void>,
 ): Promise<number> {
   for (;;) {
+    const dueInMs = await nextDueInMs(db);
+    if (dueInMs > 0) return dueInMs;
     const moved = await jobPromote(db, SWEEP_BATCH_MAX);
-    if (moved.length > 0) await onQueued([...new Set(moved.map((row) => row.lane_id))]);
-    if (moved.length < SWEEP_BATCH_MAX) break;
+    if (moved.length === 0) return ELSEWHERE_MS;
+    await onQueued([...new Set(moved.map((row) => row.lane_id))]);
   }
+}
+
+/** 0 or less: now. */
+async function nextDueInMs(db: Db): Promise<number> {
   const [next] = await jobNextDue(db);
-  return Math.min(SLOW_POLL_MS, Math.max(0, Math.ceil(next?.due_in_ms ?? SLOW_POLL_MS)));
+  return Math.min(SLOW_POLL_MS, Math.ceil(next?.due_in_ms ?? SLOW_POLL_MS));
 }

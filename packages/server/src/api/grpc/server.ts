@@ -36,7 +36,7 @@ const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** Behind a proxy one connection may carry all workers and watchers of a server. */
 const STREAMS_PER_CONNECTION_MAX = WORKERS_PER_SERVER_MAX + WATCHERS_PER_SERVER_MAX;
-const HEALTH_INTERVAL_MS_DEFAULT = 1_000;
+const HEALTH_INTERVAL_MS_DEFAULT = 2_000;
 /** A database that does not answer for so long is as good as away. */
 const HEALTH_ANSWER_MS_MAX = 5_000;
 
@@ -49,7 +49,7 @@ export interface GrpcServerOptions {
   readonly logger: Logger;
   /** Largest input of a job, in bytes. @default PAYLOAD_BYTES_MAX_DEFAULT */
   readonly payloadBytesMax?: number | undefined;
-  /** How often the health status follows `operations.isReady()`, in milliseconds. @default 1,000 */
+  /** How often the health status follows `operations.isReady()`, in milliseconds. @default 2,000 */
   readonly healthIntervalMs?: number | undefined;
   /** @default no TLS */
   readonly credentials?: ServerCredentials | undefined;
