@@ -2,8 +2,8 @@
  * The gRPC contract of `proto/baton/v1`: messages, clients and service definitions, for servers and for callers that
  * want the bare wire. Names are those of the proto files; each message is a type and a codec of the same name.
  */
-// The reader class that the codecs recognise, for servers that decode more strictly than `decode(bytes)` does.
-export { BinaryReader } from "@bufbuild/protobuf/wire";
+// A reader that the codecs recognise, for servers that decode more strictly than `decode(bytes)` does.
+export { TextReader } from "./text-reader.ts";
 export {
   Attempt,
   CancelRequest,

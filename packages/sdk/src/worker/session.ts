@@ -3,12 +3,15 @@ import type { ClientDuplexStream } from "@grpc/grpc-js";
 
 import type { Connection } from "../connection.ts";
 import { BatonError } from "../errors.ts";
-import { WorkerServiceClient } from "../gen/baton/v1/worker.ts";
+import {
+  ServerMessage,
+  WorkerServiceClient,
+  WorkerServiceService,
+} from "../gen/baton/v1/worker.ts";
 import type {
   Hello,
   LeasedJob,
   OutcomesAck,
-  ServerMessage,
   StopAttempt,
   Welcome,
   WorkerMessage,
@@ -20,6 +23,7 @@ import {
   SILENT_HEARTBEATS_MAX,
   WELCOME_TIMEOUT_MS,
 } from "../limits.ts";
+import { TextReader } from "../text-reader.ts";
 import type { Clock } from "./clock.ts";
 
 /** What a session tells its worker. Nothing comes after `onEnd`. */
@@ -73,7 +77,13 @@ export class Session {
       ...(hello.leaseMs <= PINGLESS_LEASE_MS_MAX && { "grpc.keepalive_time_ms": -1 }),
       "grpc.use_local_subchannel_pool": 1,
     });
-    this.#call = this.#client.connect(connection.metadata());
+    const { path, requestSerialize } = WorkerServiceService.connect;
+    this.#call = this.#client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      readServerMessage,
+      connection.metadata(),
+    );
     this.#call.on("data", (message: ServerMessage) => this.#receive(message));
     this.#call.on("drain", () => this.#events.onWritable());
     this.#call.on("error", (error) => this.#end(error));
@@ -218,4 +228,8 @@ export class Session {
     const wasHealthy = this.#isWelcomed && stoodMs >= HEALTHY_SESSION_MS;
     this.#events.onEnd({ error, wasHealthy });
   }
+}
+
+function readServerMessage(bytes: Buffer): ServerMessage {
+  return ServerMessage.decode(new TextReader(bytes));
 }

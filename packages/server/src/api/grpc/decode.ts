@@ -3,7 +3,7 @@
  * becomes INTERNAL inside grpc-js; here wrong bytes become a value that the method answers as `invalid_argument`.
  */
 import { TextDecoder } from "node:util";
-import { BinaryReader } from "@baton/sdk/contract";
+import { TextReader } from "@baton/sdk/contract";
 
 /** A message, or why the bytes are none. */
 export type Decoded<Message> =
@@ -51,7 +51,7 @@ export function strictDecoder<Reader extends Place>(
 }
 
 /** Strict decoders for the codecs of `@baton/sdk/contract`. */
-export const decodeMessage = strictDecoder(BinaryReader);
+export const decodeMessage = strictDecoder(TextReader);
 
 function decodeUtf8(bytes: Uint8Array): string {
   try {

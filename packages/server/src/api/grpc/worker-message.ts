@@ -8,7 +8,7 @@ import type {
 import { cutText } from "../../domain/cut-text.ts";
 import type { AttemptOutcome } from "../../dispatch/outcomes.ts";
 import type { WorkerHello } from "../../dispatch/worker-connection.ts";
-import { OUTCOMES, type AttemptRef, type JobError } from "../../domain/job.ts";
+import { OUTCOMES, type AttemptRef, type JobError, type Outcome } from "../../domain/job.ts";
 import { parseJsonText } from "../../domain/json-text.ts";
 import {
   DELAY_MS_MAX,
@@ -24,6 +24,9 @@ import { AppError } from "../../errors.ts";
 import type { NewLogLine } from "../../store/job-notes.ts";
 import { taskDefinitionFromMessage } from "./task-message.ts";
 
+const OUTCOME_BY_NAME: ReadonlyMap<string, Outcome> = new Map(
+  OUTCOMES.map((outcome) => [outcome, outcome]),
+);
 /** PostgreSQL's integer. */
 const INTEGER_MAX = 2 ** 31 - 1;
 /** Instants that PostgreSQL and RFC 3339 can write. */
@@ -57,16 +60,21 @@ export function outcomeFromMessage(
   message: OutcomeMessage,
   payloadBytesMax: number,
 ): AttemptOutcome {
-  const ref = refOf(message);
-  const kind = OUTCOMES.find((outcome) => outcome === message.kind);
+  const kind = OUTCOME_BY_NAME.get(message.kind);
   if (kind === undefined) {
     throw new AppError(
       "invalid_argument",
       `outcome.kind must be one of ${OUTCOMES.join(", ")}; received ${JSON.stringify(cutText(message.kind, 80))}`,
-      { ...ref },
+      { ...refOf(message) },
     );
   }
   const durationMs = clamp(message.durationMs, INTEGER_MAX);
+  const isEmpty = message.result === undefined || message.result.length === 0;
+  // Most outcomes by far are of this kind: nothing is made but what is needed.
+  if (kind === "succeeded" && isEmpty && isRef(message)) {
+    return { jobId: message.jobId, attempt: message.attempt, kind, durationMs };
+  }
+  const ref = refOf(message);
   const delayMs = message.delayMs === undefined ? undefined : clamp(message.delayMs, DELAY_MS_MAX);
   const error = message.error && errorOf(message.error);
   if (kind === "snoozed" && (message.delayMs === undefined || message.delayMs < 0)) {
@@ -77,7 +85,7 @@ export function outcomeFromMessage(
     };
     return { ...ref, kind: "failed", durationMs, error: problem };
   }
-  if (kind !== "succeeded" || message.result === undefined || message.result.length === 0) {
+  if (kind !== "succeeded" || message.result === undefined || isEmpty) {
     return { ...ref, kind, durationMs, delayMs, error };
   }
   const result = parseJsonText(message.result, { bytesMax: payloadBytesMax });
@@ -122,9 +130,14 @@ function fieldsFromBytes(bytes: Buffer): string {
   return isObject ? text : `{"value":${text}}`;
 }
 
+function isRef({ jobId, attempt }: AttemptRef): boolean {
+  return attempt >= 0 && isUuid(jobId);
+}
+
+/** @throws AppError invalid_argument */
 function refOf(message: AttemptRef): AttemptRef {
   const { jobId, attempt } = message;
-  if (isUuid(jobId) && attempt >= 0) return { jobId, attempt };
+  if (isRef(message)) return { jobId, attempt };
   throw new AppError(
     "invalid_argument",
     `A fence is a job's UUID and an attempt; received ${JSON.stringify(cutText(jobId, 80))}, ${attempt}`,
