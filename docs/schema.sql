@@ -167,7 +167,7 @@ create table baton.job (
   constraint live_jobs_only CHECK (state = ANY (ARRAY['waiting'::baton.job_state, 'scheduled'::baton.job_state, 'queued'::baton.job_state, 'running'::baton.job_state])),
   constraint running_means_leased CHECK ((state = 'running'::baton.job_state) = (worker_id IS NOT NULL)),
   constraint scheduled_means_run_at CHECK ((state = 'scheduled'::baton.job_state) = (run_at IS NOT NULL))
-) with (fillfactor=90, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=20000, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000, autovacuum_vacuum_cost_delay=0);
+) with (fillfactor=90, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=2000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
 CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (state = 'scheduled'::baton.job_state);
 CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((state = ANY (ARRAY['waiting'::baton.job_state, 'scheduled'::baton.job_state, 'queued'::baton.job_state])) AND ((start_by IS NOT NULL) OR (finish_by IS NOT NULL)));
 CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE (state = 'queued'::baton.job_state);

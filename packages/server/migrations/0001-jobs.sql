@@ -125,13 +125,14 @@ create table baton.job (
 ) with (
   -- Room for progress updates within the page.
   fillfactor = 90,
-  -- Many short-lived rows: vacuum by number, not by share, and without pauses.
+  -- Servers vacuum this table themselves, each few seconds. Autovacuum is a net under that, and in nobody's way.
   autovacuum_vacuum_scale_factor = 0.0,
-  autovacuum_vacuum_threshold = 20000,
+  autovacuum_vacuum_threshold = 2000000,
+  autovacuum_vacuum_cost_delay = 2,
+  autovacuum_vacuum_cost_limit = 50,
   autovacuum_vacuum_insert_threshold = -1,
   autovacuum_analyze_scale_factor = 0.0,
-  autovacuum_analyze_threshold = 100000,
-  autovacuum_vacuum_cost_delay = 0
+  autovacuum_analyze_threshold = 100000
 );
 
 -- Per lane: a foreign or blocked lane costs nothing. Holds only what could run now. All ascending, so that a place in it is

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+
+import { aLane, aNewJob } from "../../test/a-job.ts";
+import { aDatabase } from "../../test/database.ts";
+import { until } from "../../test/until.ts";
+import type { Database } from "../store/db.ts";
+import { jobInsertPlain } from "../store/job-enqueue.ts";
+import { sql } from "../store/sql.ts";
+import { jobWaste } from "../store/vacuum.ts";
+import { Vacuumer } from "./vacuumer.ts";
+
+const MANY = 25_000;
+
+describe("Vacuumer", () => {
+  it("leaves a table with few dead rows alone", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t);
+    await leaveDeadRows(db, 1_000);
+
+    assert.equal(await vacuumer.passOnce(), false);
+    assert.equal(await deadCount(db), 1_000);
+  });
+
+  it("removes dead rows when there are many", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t);
+    await leaveDeadRows(db, MANY);
+
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.equal(await deadCount(db), 0);
+    assert.equal(await vacuumer.passOnce(), false);
+  });
+
+  it("rests while a snapshot is in its way, and no longer", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t);
+    const client = await db.connect("report");
+    await client.query("begin isolation level repeatable read");
+    await client.query("select count(*) from baton.job");
+    await leaveDeadRows(db, MANY);
+    await beginTransactions(db, 200);
+
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.equal(await deadCount(db), MANY);
+    await beginTransactions(db, 1);
+    assert.equal(await vacuumer.passOnce(), false);
+
+    await client.end();
+    await until(async () => ((await jobWaste(db))[0]?.snapshot_age ?? 0) < 100);
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.equal(await deadCount(db), 0);
+  });
+
+  it("tries again after its rest when it cannot see what is in its way", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t, 0);
+    const client = await db.connect("report");
+    await client.query("begin isolation level repeatable read");
+    await client.query("select count(*) from baton.job");
+    await leaveDeadRows(db, MANY);
+
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.equal(await vacuumer.passOnce(), true);
+    await client.end();
+  });
+
+  it("ends a pass that is under way when the server stops", async (t) => {
+    const stopping = new AbortController();
+    const { db, vacuumer } = await aVacuumer(t, 10_000, stopping.signal);
+    await leaveDeadRows(db, MANY);
+    // A page each 100 ms: minutes, if it is not ended.
+    await db.query(sql`
+      do $$ begin
+        execute format('alter database %I set vacuum_cost_delay = 100', current_database());
+        execute format('alter database %I set vacuum_cost_limit = 1', current_database());
+      end $$`);
+
+    const passing = vacuumer.passOnce();
+    await until(async () => (await db.query(sql`select from pg_stat_progress_vacuum`)).length > 0);
+    stopping.abort();
+    await passing;
+
+    assert.ok(((await deadCount(db)) ?? 0) > 0);
+  });
+});
+
+/** @param passMs how long each pass seems to take */
+async function aVacuumer(
+  t: TestContext,
+  passMs = 10_000,
+  signal = new AbortController().signal,
+): Promise<{ readonly db: Database; readonly vacuumer: Vacuumer }> {
+  const db = await aDatabase(t);
+  let nowMs = 0;
+  const now = (): number => (nowMs += passMs);
+  return { db, vacuumer: new Vacuumer({ db, signal, now }) };
+}
+
+async function leaveDeadRows(db: Database, count: number): Promise<void> {
+  const laneId = await aLane(db);
+  const jobs = Array.from({ length: count }, () => aNewJob(laneId));
+  await db.transaction(async (tx) => {
+    for (let first = 0; first < count; first += 5_000) {
+      await jobInsertPlain(tx, [], jobs.slice(first, first + 5_000));
+    }
+    await tx.query(sql`delete from baton.job`);
+    // Statistics are told at most once a second otherwise.
+    await tx.query(sql`select pg_stat_force_next_flush()`);
+  });
+}
+
+async function beginTransactions(db: Database, count: number): Promise<void> {
+  for (let n = 0; n < count; n += 1) await db.query(sql`select pg_current_xact_id()`);
+}
+
+async function deadCount(db: Database): Promise<number | undefined> {
+  return (await jobWaste(db))[0]?.dead_count;
+}
