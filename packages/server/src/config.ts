@@ -59,7 +59,7 @@ const SETTINGS = {
   BATON_DATABASE_CONNECTIONS: whole(4, 500)
     .default(12)
     .describe(
-      "Connections of the engine to PostgreSQL, at most. 5 come on top: 4 to read for lists, 1 for notifications.",
+      "Connections of the engine to PostgreSQL, at most. 6 come on top: 4 to read for lists, 1 for notifications, 1 to vacuum.",
     ),
   BATON_PAYLOAD_BYTES_MAX: whole(1_024, 16 * 1024 * 1024)
     .default(PAYLOAD_BYTES_MAX_DEFAULT)

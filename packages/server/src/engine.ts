@@ -17,8 +17,8 @@ import { Watchers } from "./dispatch/watchers.ts";
 import { WorkerDoor } from "./dispatch/worker-door.ts";
 import { Workers } from "./dispatch/workers.ts";
 import { REAP_INTERVAL_MS, SERVER_RENEW_MS, SLOW_POLL_MS } from "./domain/limits.ts";
-import { Vacuumer } from "./services/vacuumer.ts";
 import { ServerLease } from "./services/server-lease.ts";
+import { Vacuumer } from "./services/vacuumer.ts";
 import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
@@ -231,7 +231,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     }, DATABASE_STOP_WAIT_MS).unref();
   };
 
-  const vacuumer = new Vacuumer({ db, signal, now });
+  const vacuumer = new Vacuumer({
+    db,
+    signal,
+    now,
+    onNotice: (message) => logger.warn({ notice: message }, "vacuum of the jobs' table"),
+  });
 
   await lanes.load();
   promoter.start();

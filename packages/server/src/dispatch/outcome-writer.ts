@@ -102,6 +102,7 @@ export class OutcomeWriter {
     return new Set(rows.map((row) => fenceOf(row.id, row.attempt)));
   }
 
+  // Of two contradicting outcomes in one batch the success is believed, whichever came first: the work is done.
   async #write(batch: readonly Ending[]): Promise<void> {
     await this.#writeGroup(ofKind(batch, "succeed"), (group) => this.#succeed(group));
     await this.#writeGroup(ofKind(batch, "finish"), (group) => this.#finish(group));

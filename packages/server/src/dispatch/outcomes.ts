@@ -79,7 +79,10 @@ export class Outcomes {
       { jobId, attempt, ...reported },
       {
         settle: () => session.ending.delete(held),
-        fail: (_ending, error) => this.#options.onError(error),
+        fail: (_ending, error) => {
+          session.ending.delete(held);
+          this.#options.onError(error);
+        },
       },
     );
   }
@@ -185,6 +188,8 @@ class Report implements EndingOwner {
 
   constructor(session: WorkerSession) {
     this.#session = session;
+    // Who reports hears of a failure by `stale()`, unless it failed itself before.
+    this.#written.promise.catch(() => undefined);
   }
 
   /** Counts one more ending as its own. */
@@ -198,7 +203,8 @@ class Report implements EndingOwner {
     this.#close();
   }
 
-  fail(_ending: Ending, error: unknown): void {
+  fail({ held }: Ending, error: unknown): void {
+    if (held !== undefined) this.#session.ending.delete(held);
     this.#written.reject(error);
   }
 

@@ -57,7 +57,7 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
   },
   autovacuum_vacuum_cost_limit: {
     value: "2000",
-    why: "The default is throttled to a few MB/s and falls behind a busy queue.",
+    why: "The default is throttled to a few MB/s and falls behind the history of a busy queue.",
   },
   idle_in_transaction_session_timeout: {
     value: "'60s'",

@@ -83,6 +83,7 @@ export async function promoteOnce(
     const moved = await jobPromote(db, SWEEP_BATCH_MAX);
     if (moved.length === 0) return ELSEWHERE_MS;
     await onQueued([...new Set(moved.map((row) => row.lane_id))]);
+    if (moved.length < SWEEP_BATCH_MAX) return Math.max(0, await nextDueInMs(db));
   }
 }
 

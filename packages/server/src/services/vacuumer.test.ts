@@ -8,7 +8,7 @@ import type { Database } from "../store/db.ts";
 import { jobInsertPlain } from "../store/job-enqueue.ts";
 import { sql } from "../store/sql.ts";
 import { jobWaste } from "../store/vacuum.ts";
-import { Vacuumer } from "./vacuumer.ts";
+import { Vacuumer, type VacuumerOptions } from "./vacuumer.ts";
 
 const MANY = 25_000;
 
@@ -61,6 +61,16 @@ describe("Vacuumer", () => {
     await client.end();
   });
 
+  it("rests after a pass that failed, and tells so", async (t) => {
+    const { db, options } = await aVacuumer(t);
+    await leaveDeadRows(db, MANY);
+    const refusing = { ...db, connect: () => Promise.reject(new Error("too many connections")) };
+    const vacuumer = new Vacuumer({ ...options, db: refusing });
+
+    await assert.rejects(vacuumer.passOnce(), /too many connections/);
+    assert.equal(await vacuumer.passOnce(), false);
+  });
+
   it("ends a pass that is under way when the server stops", async (t) => {
     const stopping = new AbortController();
     const { db, vacuumer } = await aVacuumer(t, 10_000, stopping.signal);
@@ -86,11 +96,17 @@ async function aVacuumer(
   t: TestContext,
   passMs = 10_000,
   signal = new AbortController().signal,
-): Promise<{ readonly db: Database; readonly vacuumer: Vacuumer }> {
+): Promise<{
+  readonly db: Database;
+  readonly options: VacuumerOptions;
+  readonly vacuumer: Vacuumer;
+}> {
   const db = await aDatabase(t);
   let nowMs = 0;
   const now = (): number => (nowMs += passMs);
-  return { db, vacuumer: new Vacuumer({ db, signal, now }) };
+  const onNotice = (message: string): void => assert.fail(message);
+  const options = { db, signal, now, onNotice };
+  return { db, options, vacuumer: new Vacuumer(options) };
 }
 
 async function leaveDeadRows(db: Database, count: number): Promise<void> {

@@ -4,8 +4,11 @@
  * table again and again, and may remove nothing. Here a pass that was in vain is followed by a rest, until the snapshot that
  * was in its way is gone.
  */
-import type { Database } from "../store/db.ts";
+import { isLockTimeout, type Database } from "../store/db.ts";
 import { jobVacuum, jobWaste, type JobWaste } from "../store/vacuum.ts";
+
+/** A pass that takes longer waits for something that does not come. */
+const PASS_MS_MAX = 30 * 60_000;
 
 /** With fewer dead rows a pass is not worth while. */
 const DEAD_ROWS_MIN = 20_000;
@@ -21,13 +24,17 @@ export interface VacuumerOptions {
   /** Ends a pass under way. */
   readonly signal: AbortSignal;
   readonly now: () => number;
+  /** Called with what PostgreSQL has to say of a pass, for instance that the role may not vacuum. */
+  readonly onNotice: (message: string) => void;
 }
 
 export class Vacuumer {
   readonly #options: VacuumerOptions;
   #restMs = 0;
+  #restsUntilMs = Number.NEGATIVE_INFINITY;
   /** Of the snapshot that was in the way of the last pass. */
   #snapshotAge = 0;
+  #notice = "";
 
   constructor(options: VacuumerOptions) {
     this.#options = options;
@@ -39,22 +46,56 @@ export class Vacuumer {
     const [waste] = await jobWaste(db);
     if (waste === undefined || !this.#isWorthWhile(waste)) return false;
     const startMs = now();
-    await jobVacuum(db, signal);
+    try {
+      await this.#vacuum();
+    } catch (error) {
+      if (signal.aborted) return false;
+      // Another server is at it.
+      if (isLockTimeout(error)) return false;
+      this.#rest(REST_MS_MAX);
+      throw error;
+    }
     const tookMs = now() - startMs;
     const [left] = await jobWaste(db);
     const isInVain = left !== undefined && left.dead_count > waste.dead_count / 2;
-    this.#restMs = isInVain ? Math.min(REST_MS_MAX, tookMs * REST_TIMES) : 0;
+    this.#rest(isInVain ? Math.min(REST_MS_MAX, tookMs * REST_TIMES) : 0);
     this.#snapshotAge = waste.snapshot_age;
     return true;
   }
 
+  async #vacuum(): Promise<void> {
+    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(PASS_MS_MAX)]);
+    const client = await this.#options.db.connect("baton-vacuum");
+    client.on("notice", ({ message = "" }) => this.#tell(message));
+    const end = (): void => void client.end().catch(() => undefined);
+    signal.addEventListener("abort", end, { once: true });
+    try {
+      signal.throwIfAborted();
+      await jobVacuum(client);
+    } finally {
+      signal.removeEventListener("abort", end);
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  /** Once, though each pass may hear it again. */
+  #tell(message: string): void {
+    if (message === this.#notice) return;
+    this.#notice = message;
+    this.#options.onNotice(message);
+  }
+
+  #rest(restMs: number): void {
+    this.#restMs = restMs;
+    this.#restsUntilMs = this.#options.now() + restMs;
+  }
+
   #isWorthWhile({ dead_count, vacuumed_ago_ms, snapshot_age }: JobWaste): boolean {
     if (dead_count < DEAD_ROWS_MIN) return false;
-    // Another server, or autovacuum, may have had that pass in vain: all rest together.
-    const isRested = vacuumed_ago_ms === null || vacuumed_ago_ms >= this.#restMs;
     // While it is held its age grows.
-    const isSnapshotGone =
-      this.#snapshotAge >= SNAPSHOT_AGE_MIN && snapshot_age < this.#snapshotAge;
-    return isRested || isSnapshotGone;
+    if (this.#snapshotAge >= SNAPSHOT_AGE_MIN && snapshot_age < this.#snapshotAge) return true;
+    // Another server, or autovacuum, may have had the next pass in vain meanwhile.
+    const isRested = vacuumed_ago_ms === null || vacuumed_ago_ms >= this.#restMs;
+    return isRested && this.#options.now() >= this.#restsUntilMs;
   }
 }

@@ -17,7 +17,7 @@ export interface Db {
 export interface Database extends Db {
   /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
   transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>;
-  /** Opens a connection of its own, outside the pool, for LISTEN and session locks. The caller ends it. */
+  /** Opens a connection of its own, outside the pool, for LISTEN, session locks and vacuum. The caller ends it. */
   connect(applicationName: string): Promise<pg.Client>;
   /** Aborted by {@link abandon}. */
   readonly abandoned: AbortSignal;
@@ -57,6 +57,13 @@ const STEADY_PLANS =
   "set enable_seqscan = off; set enable_bitmapscan = off; set enable_nestloop = off; " +
   "set plan_cache_mode = force_generic_plan; ";
 
+/** A host that is gone is noticed, on every connection. */
+const PATIENCE = {
+  connectionTimeoutMillis: 10_000,
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 10_000,
+};
+
 /** Opens a pool. Connections are made when first needed. */
 export function openDatabase(options: DatabaseOptions): Database {
   const config = { ...options.connection, types, application_name: options.applicationName };
@@ -67,9 +74,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     ...config,
     max: options.connectionsMax,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
+    ...PATIENCE,
     idleTimeoutMillis: 60_000,
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it before the first use of the connection
     onConnect: (client) => client.query(settings).then(() => undefined),
@@ -91,7 +96,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     query: (statement, name) => withConnection((connection) => run(connection, statement, name)),
     transaction: (work) => withConnection((connection) => inTransaction(connection, work)),
     connect: async (applicationName) => {
-      const client = new pg.Client({ ...config, application_name: applicationName });
+      const client = new pg.Client({
+        ...config,
+        ...PATIENCE,
+        application_name: applicationName,
+      });
       client.on("error", ignoreBreak);
       clients.add(client);
       client.once("end", () => clients.delete(client));

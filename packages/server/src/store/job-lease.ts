@@ -106,6 +106,8 @@ export function laneShares(
 /** A leased job, its place, and how many could have been leased with it. */
 export interface LeaseRow extends LeasedJob {
   readonly queue_position: number;
+  /** Its slot, from 1 on. */
+  readonly n: number;
   /** More than the rows that came: the inputs of the rest would have been too much for one answer. */
   readonly candidate_count: number;
 }
@@ -118,19 +120,15 @@ export interface LeaseRow extends LeasedJob {
  * @param workerIds one entry a free slot, best slot first
  * @param inputBytesMax ends with the job whose input goes beyond it
  */
-export function jobLease(
+export async function jobLease(
   db: Db,
   shares: readonly LaneShare[],
   workerIds: readonly number[],
   inputBytesMax: number,
 ): Promise<readonly LeaseRow[]> {
-  return db.query<LeaseRow>(
+  const rows = await db.query<LeaseRow>(
     sql`
-    with slot as (
-      select slot.worker_id, slot.n
-        from unnest(${bigintArray(workerIds)}::bigint[]) with ordinality as slot(worker_id, n)
-    ),
-    ${openLane(shares)},
+    with ${openLane(shares)},
     -- Materialized: as an inlined subquery it could run again for each joined row, and lock more than its limit.
     candidate as materialized (
       select ready.place, ready.priority, ready.queue_position, ready.input_bytes
@@ -146,23 +144,23 @@ export function jobLease(
        order by - ready.priority, ready.queue_position
        limit ${workerIds.length}
     ),
+    -- The nth job goes to the nth slot.
     numbered as (
-      select place, row_number() over line as n, sum(input_bytes) over line - input_bytes as bytes_before,
-             count(*) over () as candidate_count
+      select place, row_number() over line as n, (${bigintArray(workerIds)}::bigint[])[row_number() over line] as worker_id,
+             sum(input_bytes) over line - input_bytes as bytes_before
         from candidate
       window line as (order by - priority, queue_position rows unbounded preceding)
     ),
     leased as (
       update baton.job
-         set state = 'running', attempt = job.attempt + 1, worker_id = slot.worker_id, leased_at = baton.clock(),
+         set state = 'running', attempt = job.attempt + 1, worker_id = numbered.worker_id, leased_at = baton.clock(),
              start_by = null
         from numbered
-        join slot using (n)
        -- By the row's own place: it is locked, so it stays there.
        where job.ctid = numbered.place
          and job.ctid = any(array(select place from numbered))
          and numbered.bytes_before < ${inputBytesMax}
-      returning ${jobColumns}, job.input, job.queue_position, numbered.n, numbered.candidate_count
+      returning ${jobColumns}, job.input, job.queue_position, numbered.n
     ),
     told as (
       insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
@@ -170,9 +168,11 @@ export function jobLease(
         from leased
       having count(*) > 0
     )
-    select * from leased order by n`,
+    select *, (select count(*) from candidate) as candidate_count from leased`,
     "job_lease",
   );
+  // They come nearly in this order; PostgreSQL would sort whole rows.
+  return rows.toSorted((a, b) => a.n - b.n);
 }
 
 /** Those of these lanes whose queues are not paused. */

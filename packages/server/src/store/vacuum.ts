@@ -1,5 +1,7 @@
 /** Statements about the dead rows of the table of live jobs. */
-import type { Database, Db } from "./db.ts";
+import type pg from "pg";
+
+import type { Db } from "./db.ts";
 import { sql } from "./sql.ts";
 
 export interface JobWaste {
@@ -22,7 +24,10 @@ export function jobWaste(db: Db): Promise<readonly JobWaste[]> {
            date_part('epoch', baton.clock() - greatest(stat.last_vacuum, stat.last_autovacuum)) * 1000 as vacuumed_ago_ms,
            (select coalesce(max(age(activity.backend_xmin)), 0)
               from pg_stat_activity as activity
-             where activity.datname = current_database() and activity.pid <> pg_backend_pid()) as snapshot_age
+             where activity.datname = current_database()
+           and activity.pid <> pg_backend_pid()
+           -- Whose snapshots are in nobody's way.
+           and activity.backend_type is distinct from 'autovacuum worker') as snapshot_age
       from pg_stat_user_tables as stat
      where stat.relid = 'baton.job'::regclass`,
     "job_waste",
@@ -30,21 +35,15 @@ export function jobWaste(db: Db): Promise<readonly JobWaste[]> {
 }
 
 /**
- * Makes room where dead rows were. Passes over the table while somebody else vacuums it. On a connection of its own, since a
- * large table takes longer than any other statement may.
+ * Makes room where dead rows were. Waits for somebody else's vacuum for five seconds; an autovacuum gives way after one.
  *
- * @param signal ends it
+ * @param client a connection of its own: its settings change, and a large table takes longer than any other statement may
+ * @throws 55P03 when another vacuum did not end in time
  */
-export async function jobVacuum(database: Database, signal: AbortSignal): Promise<void> {
-  const client = await database.connect("baton vacuum");
-  const end = (): void => void client.end().catch(() => undefined);
-  signal.addEventListener("abort", end, { once: true });
-  try {
-    if (!signal.aborted) await client.query("vacuum (skip_locked) baton.job");
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    signal.removeEventListener("abort", end);
-    await client.end().catch(() => undefined);
-  }
+export async function jobVacuum(client: Pick<pg.Client, "query">): Promise<void> {
+  await client.query("set lock_timeout = '5s'; set statement_timeout = 0");
+  // When this process is gone nobody needs the rest of it. Some platforms cannot tell, and refuse.
+  await client.query("set client_connection_check_interval = '2s'").catch(() => undefined);
+  // Autovacuum is never parallel either: two more processes, which need a /dev/shm.
+  await client.query("vacuum (parallel 0) baton.job");
 }
