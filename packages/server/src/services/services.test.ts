@@ -5,6 +5,7 @@ import { before, describe, it } from "node:test";
 import { aLane, aQueuedJob, aRunningJob, aWorker } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
+import { until } from "../../test/until.ts";
 import type { Database } from "../store/db.ts";
 import { jobSucceed } from "../store/job-finish.ts";
 import { jobGet } from "../store/job-read.ts";
@@ -39,6 +40,26 @@ describe("background duties", () => {
       assert.equal((await jobGet(db, due))?.state, "queued");
       assert.equal((await jobGet(db, later))?.state, "scheduled");
       assert.ok(nextInMs > 0 && nextInMs <= 2_000, `${nextInMs}`);
+    });
+  });
+
+  describe("promoteOnce beside another server", () => {
+    it("leaves what the other one is queueing, and looks again soon", async () => {
+      const due = await aQueuedJob(db, laneId, { extra: { delayMs: 60_000 } });
+      await db.query(sql`update baton.job set run_at = baton.clock() where id = ${due}`);
+      const other = await db.connect("other");
+      await other.query("begin");
+      await other.query("select from baton.job where id = $1 for update", [due]);
+      const queued: number[] = [];
+      const promote = () => promoteOnce(db, async (laneIds) => void queued.push(...laneIds));
+
+      const nextInMs = await promote();
+
+      assert.deepEqual(queued, []);
+      assert.ok(nextInMs > 0 && nextInMs <= 100, `${nextInMs}`);
+      await other.end();
+      await until(async () => (await promote()) > 100);
+      assert.deepEqual(queued, [laneId]);
     });
   });
 
