@@ -11,9 +11,6 @@ import pg from "pg";
 import { startEmbeddedPostgres } from "../../packages/server/src/postgres/embedded.ts";
 import type { House } from "./systems/system.ts";
 
-/** Baton vacuums its own table of live jobs; that of a peer lives from autovacuum looking often. */
-const AUTOVACUUM_NAPTIME = "5s";
-
 /** What one statement of SQL did in all its calls. */
 export interface Statement {
   readonly text: string;
@@ -49,7 +46,8 @@ export async function openHouse(options: { readonly hasStatements: boolean }): P
   // It hears of a stop of PostgreSQL that comes in the middle of a run.
   admin.on("error", () => undefined);
   await admin.connect();
-  await admin.query(`alter system set autovacuum_naptime = '${AUTOVACUUM_NAPTIME}'`);
+  // Baton vacuums its own table of live jobs; that of a peer lives from autovacuum looking often.
+  await admin.query("alter system set autovacuum_naptime = '5s'");
   await admin.query("select pg_reload_conf()");
   const setting = async (name: string): Promise<string> => {
     const { rows } = await admin.query<{ value: string }>("select current_setting($1) as value", [

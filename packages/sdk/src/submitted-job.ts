@@ -14,7 +14,8 @@ export interface JobCalls {
 
 /**
  * The handle of a job. What it can do is made when it is first asked for, because a bulk gives a thousand handles of which
- * few are used; and everything works when taken apart by name (`const { id, result } = handle`). A copy by `{ ...handle }` has only its data.
+ * few are used; and everything works when taken apart by name (`const { id, result } = handle`). A copy by `{ ...handle }`
+ * has only its data.
  */
 export class SubmittedJob<Output> implements JobHandle<Output> {
   readonly id: string;

@@ -18,12 +18,12 @@ import { WorkerDoor } from "./dispatch/worker-door.ts";
 import { Workers } from "./dispatch/workers.ts";
 import { REAP_INTERVAL_MS, SERVER_RENEW_MS, SLOW_POLL_MS } from "./domain/limits.ts";
 import { ServerLease } from "./services/server-lease.ts";
-import { Vacuumer } from "./services/vacuumer.ts";
 import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
 import { pruneOnce, type Retention } from "./services/pruner.ts";
 import { reapGoneOnce, reapOnce, type ReapOptions } from "./services/reaper.ts";
+import { Vacuumer } from "./services/vacuumer.ts";
 import { isConnectionError, isLockTimeout, type Database } from "./store/db.ts";
 import { jobCancelRequested } from "./store/job-lease.ts";
 

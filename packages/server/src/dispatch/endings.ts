@@ -31,9 +31,7 @@ export class Endings {
 
   /** The fences of all of them. */
   fences(): ReadonlySet<string> {
-    const fences = new Set<string>();
-    for (const { jobId, attempt } of this.#attempts) fences.add(fenceOf(jobId, attempt));
-    for (const { jobId, attempt } of this.#arrived ?? []) fences.add(fenceOf(jobId, attempt));
-    return fences;
+    const attempts = [...this.#attempts, ...(this.#arrived ?? [])];
+    return new Set(attempts.map(({ jobId, attempt }) => fenceOf(jobId, attempt)));
   }
 }

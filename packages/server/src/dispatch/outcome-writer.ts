@@ -130,13 +130,10 @@ export class OutcomeWriter {
   }
 
   async #settle(group: readonly Ending[], unmatched: readonly AttemptKey[]): Promise<void> {
-    if (unmatched.length === 0) {
-      for (const ending of group) ending.owner.settle(ending, false);
-      return;
-    }
     const stale = await this.#staleOf(group, unmatched);
     for (const ending of group) {
-      ending.owner.settle(ending, stale.has(fenceOf(ending.jobId, ending.attempt)));
+      const isStale = stale.size > 0 && stale.has(fenceOf(ending.jobId, ending.attempt));
+      ending.owner.settle(ending, isStale);
     }
   }
 
@@ -144,6 +141,7 @@ export class OutcomeWriter {
     group: readonly Ending[],
     unmatched: readonly AttemptKey[],
   ): Promise<ReadonlySet<string>> {
+    if (unmatched.length === 0) return NONE;
     const outcomes = new Map(group.map((ending) => [ending.jobId, outcomeOf(ending)]));
     const recorded = await this.recorded(
       unmatched.map((key) => ({ ...key, outcome: outcomes.get(key.id) ?? "lost" })),

@@ -103,39 +103,26 @@ export class Outcomes {
     if (started !== undefined) this.#options.onStarted(session, started);
   }
 
-  /** Has the end of an attempt written that its session holds. */
-  #book(held: HeldAttempt, outcome: AttemptOutcome, owner: EndingOwner): void {
-    if (outcome.kind === "succeeded") this.#succeed(held, outcome, owner, held);
-    else this.#decide(endedOf(held, this.#options), outcome, owner, held);
-  }
-
-  /** Nothing depends on what came before: whatever succeeds is over. */
-  #succeed(
-    { failureCount, lostCount }: Pick<EndedAttempt, "failureCount" | "lostCount">,
-    { jobId, attempt, result, durationMs = 0 }: AttemptOutcome,
-    owner: EndingOwner,
-    held?: HeldAttempt,
-  ): void {
-    this.#writer.add({
-      kind: "succeed",
-      owner,
-      held,
-      jobId,
-      attempt,
-      result,
-      durationMs,
-      failureCount,
-      lostCount,
-    });
-  }
-
-  #decide(
-    ended: EndedAttempt,
-    outcome: AttemptOutcome,
-    owner: EndingOwner,
-    held?: HeldAttempt,
-  ): void {
-    const { jobId, attempt, durationMs } = outcome;
+  /** Has the end of an attempt written. @param known as its session holds it, or as its row says */
+  #book(known: HeldAttempt | EndedAttempt, outcome: AttemptOutcome, owner: EndingOwner): void {
+    const { jobId, attempt, result, durationMs } = outcome;
+    const held = "heardAtMs" in known ? known : undefined;
+    if (outcome.kind === "succeeded") {
+      // Nothing depends on what came before: whatever succeeds is over.
+      this.#writer.add({
+        kind: "succeed",
+        owner,
+        held,
+        jobId,
+        attempt,
+        result,
+        durationMs: durationMs ?? 0,
+        failureCount: known.failureCount,
+        lostCount: known.lostCount,
+      });
+      return;
+    }
+    const ended = "heardAtMs" in known ? endedOf(known, this.#options) : known;
     const decision = decideOutcome(ended, outcome, this.#options.random());
     this.#writer.add({ owner, held, jobId, attempt, durationMs, ...decision });
   }
@@ -163,8 +150,7 @@ export class Outcomes {
       } else {
         const attempt = endedAttempt(row, retryOf(row.options, lanes.byId(row.lane_id), lanes));
         report.expect();
-        if (outcome.kind === "succeeded") this.#succeed(attempt, outcome, report);
-        else this.#decide(attempt, outcome, report);
+        this.#book(attempt, outcome, report);
       }
     }
     const stale = await report.stale();

@@ -5,6 +5,7 @@ import {
   STOP_SLACK_MS,
 } from "../domain/limits.ts";
 import type { ReportedOutcome } from "../domain/outcome.ts";
+import type { TaskDefinition } from "../domain/views.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Outcomes } from "./outcomes.ts";
 import type { HeldAttempt, StopReason, WorkerSession } from "./worker-session.ts";
@@ -89,10 +90,11 @@ export class Stops {
   #dueAtMs(held: HeldAttempt): number {
     if (held.stop !== undefined) return held.stop.endsAtMs;
     if (held.isCancelRequested) return Number.NEGATIVE_INFINITY;
+    const task = this.#options.lanes.task(held.lane.task);
     return Math.min(
       held.deadlineAtMs ?? Number.POSITIVE_INFINITY,
-      this.#timesOutAtMs(held),
-      this.#fallsSilentAtMs(held),
+      timesOutAtMs(held, task),
+      fallsSilentAtMs(held, task),
     );
   }
 
@@ -101,23 +103,8 @@ export class Stops {
     if (held.isCancelRequested) return "cancelled";
     const dueAtMs = this.#dueAtMs(held);
     if (dueAtMs === held.deadlineAtMs) return "deadline_exceeded";
-    return dueAtMs === this.#timesOutAtMs(held) ? "timed_out" : "heartbeat_timed_out";
-  }
-
-  #timesOutAtMs({ lane, options, startedAtMs }: HeldAttempt): number {
-    if (startedAtMs === undefined) return Number.POSITIVE_INFINITY;
-    const timeoutMs =
-      options?.attemptTimeoutMs ??
-      this.#options.lanes.task(lane.task)?.attemptTimeoutMs ??
-      ATTEMPT_TIMEOUT_MS_DEFAULT;
-    return timeoutMs > 0 ? startedAtMs + timeoutMs : Number.POSITIVE_INFINITY;
-  }
-
-  #fallsSilentAtMs({ lane, options, startedAtMs, heardAtMs }: HeldAttempt): number {
-    if (startedAtMs === undefined) return Number.POSITIVE_INFINITY;
-    const timeoutMs =
-      options?.heartbeatTimeoutMs ?? this.#options.lanes.task(lane.task)?.heartbeatTimeoutMs ?? 0;
-    return timeoutMs > 0 ? heardAtMs + timeoutMs : Number.POSITIVE_INFINITY;
+    const task = this.#options.lanes.task(held.lane.task);
+    return dueAtMs === timesOutAtMs(held, task) ? "timed_out" : "heartbeat_timed_out";
   }
 
   #wakeAt(atMs: number): void {
@@ -133,6 +120,25 @@ export class Stops {
       }
     }, waitMs);
   }
+}
+
+function timesOutAtMs(
+  { options, startedAtMs }: HeldAttempt,
+  task: TaskDefinition | undefined,
+): number {
+  if (startedAtMs === undefined) return Number.POSITIVE_INFINITY;
+  const timeoutMs =
+    options?.attemptTimeoutMs ?? task?.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS_DEFAULT;
+  return timeoutMs > 0 ? startedAtMs + timeoutMs : Number.POSITIVE_INFINITY;
+}
+
+function fallsSilentAtMs(
+  { options, startedAtMs, heardAtMs }: HeldAttempt,
+  task: TaskDefinition | undefined,
+): number {
+  if (startedAtMs === undefined) return Number.POSITIVE_INFINITY;
+  const timeoutMs = options?.heartbeatTimeoutMs ?? task?.heartbeatTimeoutMs ?? 0;
+  return timeoutMs > 0 ? heardAtMs + timeoutMs : Number.POSITIVE_INFINITY;
 }
 
 /** setTimeout fires at once for more than 2^31 − 1; a pass in between does no harm. */

@@ -21,11 +21,10 @@ export async function enqueuePlain(db: Db, jobs: readonly NewJob[]): Promise<rea
   const expected = jobs.map((job) => (job.workerId === undefined ? "queued" : "running"));
   if (jobs.every((job) => job.extra === undefined)) {
     const leased = jobs.filter((job) => job.workerId !== undefined);
-    const queued = leased.length === 0 ? jobs : jobs.filter((job) => job.workerId === undefined);
+    const queued = jobs.filter((job) => job.workerId === undefined);
     if (await store.jobInsertPlain(db, leased, queued)) return expected;
   }
   const surprising = await store.jobInsert(db, jobs, false);
-  if (surprising.length === 0) return expected;
   const byId = new Map(surprising.map((row) => [row.id, row.state]));
   return jobs.map((job, index) => byId.get(job.id) ?? expected[index] ?? "queued");
 }

@@ -41,10 +41,8 @@ describe("background duties", () => {
       assert.equal((await jobGet(db, later))?.state, "scheduled");
       assert.ok(nextInMs > 0 && nextInMs <= 2_000, `${nextInMs}`);
     });
-  });
 
-  describe("promoteOnce beside another server", () => {
-    it("leaves what the other one is queueing, and looks again soon", async () => {
+    it("leaves what another server is queueing, and looks again soon", async () => {
       const due = await aQueuedJob(db, laneId, { extra: { delayMs: 60_000 } });
       await db.query(sql`update baton.job set run_at = baton.clock() where id = ${due}`);
       const other = await db.connect("other");

@@ -32,9 +32,7 @@ describe("Vacuumer", () => {
 
   it("rests while a snapshot is in its way, and no longer", async (t) => {
     const { db, vacuumer } = await aVacuumer(t);
-    const client = await db.connect("report");
-    await client.query("begin isolation level repeatable read");
-    await client.query("select count(*) from baton.job");
+    const client = await aSnapshot(db);
     await leaveDeadRows(db, MANY);
     await beginTransactions(db, 200);
 
@@ -51,9 +49,7 @@ describe("Vacuumer", () => {
 
   it("tries again after its rest when it cannot see what is in its way", async (t) => {
     const { db, vacuumer } = await aVacuumer(t, 0);
-    const client = await db.connect("report");
-    await client.query("begin isolation level repeatable read");
-    await client.query("select count(*) from baton.job");
+    const client = await aSnapshot(db);
     await leaveDeadRows(db, MANY);
 
     assert.equal(await vacuumer.passOnce(), true);
@@ -107,6 +103,14 @@ async function aVacuumer(
   const onNotice = (message: string): void => assert.fail(message);
   const options = { db, signal, now, onNotice };
   return { db, options, vacuumer: new Vacuumer(options) };
+}
+
+/** Held until the client ends. */
+async function aSnapshot(db: Database): Promise<{ readonly end: () => Promise<void> }> {
+  const client = await db.connect("report");
+  await client.query("begin isolation level repeatable read");
+  await client.query("select count(*) from baton.job");
+  return client;
 }
 
 async function leaveDeadRows(db: Database, count: number): Promise<void> {

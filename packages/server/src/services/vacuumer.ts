@@ -49,9 +49,8 @@ export class Vacuumer {
     try {
       await this.#vacuum();
     } catch (error) {
-      if (signal.aborted) return false;
-      // Another server is at it.
-      if (isLockTimeout(error)) return false;
+      // The server stops, or another one is at it.
+      if (signal.aborted || isLockTimeout(error)) return false;
       this.#rest(REST_MS_MAX);
       throw error;
     }

@@ -34,6 +34,11 @@ export interface InsertedJob {
   readonly state: JobState;
 }
 
+/** Lanes whose queues are paused; more conditions may follow. */
+const fromPausedLanes = sql`from baton.lane
+        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
+       where queue.paused_at is not null`;
+
 /**
  * Inserts jobs without extras: the hot path. Everything about them is known beforehand, so nothing is computed for each row
  * that can be said for all, and nothing comes back.
@@ -56,10 +61,8 @@ export async function jobInsertPlain(
              ${leased.length}::integer as leased_count
     ),
     paused as (
-      select
-        from baton.lane
-        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
-       where queue.paused_at is not null
+      select lane.id
+        ${fromPausedLanes}
          and lane.id = any(${integerArray([...new Set(leased.map((job) => job.laneId))])}::integer[])
     ),
     inserted as (
@@ -133,9 +136,7 @@ export function jobInsert(
     ),
     paused as (
       select lane.id
-        from baton.lane
-        join baton.queue on queue.namespace_id = lane.namespace_id and queue.name = lane.queue
-       where queue.paused_at is not null
+        ${fromPausedLanes}
          and lane.id in (select lane_id from new where worker_id is not null)
     ),
     placed as (

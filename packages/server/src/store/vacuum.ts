@@ -25,9 +25,9 @@ export function jobWaste(db: Db): Promise<readonly JobWaste[]> {
            (select coalesce(max(age(activity.backend_xmin)), 0)
               from pg_stat_activity as activity
              where activity.datname = current_database()
-           and activity.pid <> pg_backend_pid()
-           -- Whose snapshots are in nobody's way.
-           and activity.backend_type is distinct from 'autovacuum worker') as snapshot_age
+               and activity.pid <> pg_backend_pid()
+               -- Whose snapshots are in nobody's way.
+               and activity.backend_type is distinct from 'autovacuum worker') as snapshot_age
       from pg_stat_user_tables as stat
      where stat.relid = 'baton.job'::regclass`,
     "job_waste",
