@@ -147,6 +147,7 @@ create table baton.job (
   lost_count integer default 0 not null,
   state baton.job_state not null,
   priority smallint not null,
+  is_in_line boolean not null,
   worker_id bigint,
   leased_at timestamp with time zone,
   input text not null,
@@ -165,13 +166,13 @@ create table baton.job (
   constraint attempts_count_up CHECK (attempt >= 0 AND failure_count >= 0 AND lost_count >= 0),
   constraint leased_jobs_know_since_when CHECK ((worker_id IS NULL) = (leased_at IS NULL)),
   constraint live_jobs_only CHECK (state = ANY (ARRAY['waiting'::baton.job_state, 'scheduled'::baton.job_state, 'queued'::baton.job_state, 'running'::baton.job_state])),
+  constraint queued_means_in_line CHECK (is_in_line OR state <> 'queued'::baton.job_state),
   constraint running_means_leased CHECK ((state = 'running'::baton.job_state) = (worker_id IS NOT NULL)),
   constraint scheduled_means_run_at CHECK ((state = 'scheduled'::baton.job_state) = (run_at IS NOT NULL))
-) with (fillfactor=90, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=2000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
-CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (state = 'scheduled'::baton.job_state);
-CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((state = ANY (ARRAY['waiting'::baton.job_state, 'scheduled'::baton.job_state, 'queued'::baton.job_state])) AND ((start_by IS NOT NULL) OR (finish_by IS NOT NULL)));
-CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE (state = 'queued'::baton.job_state);
-CREATE INDEX job_running ON baton.job USING btree (worker_id) WHERE (state = 'running'::baton.job_state);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=2000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
+CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (run_at IS NOT NULL);
+CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((start_by IS NOT NULL) OR (finish_by IS NOT NULL));
+CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE is_in_line;
 CREATE UNIQUE INDEX job_unique ON baton.job USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 
 create table baton.job_finished (
@@ -213,6 +214,15 @@ create table baton.lane (
   constraint lane_pkey PRIMARY KEY (id),
   constraint lane_namespace_id_queue_task_key UNIQUE (namespace_id, queue, task)
 );
+
+create table baton.lease_batch (
+  worker_id bigint not null,
+  created_at timestamp with time zone default baton.clock() not null,
+  generation smallint default 0 not null,
+  job_ids uuid[] not null
+);
+alter table baton.lease_batch alter column job_ids set storage external;
+CREATE INDEX lease_batch_worker ON baton.lease_batch USING btree (worker_id);
 
 create table baton.log_line (
   job_id uuid not null,

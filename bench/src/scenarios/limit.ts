@@ -73,8 +73,8 @@ const TABLES = `
 
 const WRITE = `
   insert into limit_job (id, queue_position, created_at, leased_at, worker_id, lane_id, attempt, max_attempts,
-                         failure_count, lost_count, state, priority, input)
-  select id, position, now(), now(), 1, 1, 1, 3, 0, 0, 'running', 0, input
+                         failure_count, lost_count, state, is_in_line, priority, input)
+  select id, position, now(), now(), 1, 1, 1, 3, 0, 0, 'running', false, 0, input
     from unnest($1::uuid[], $2::text[]) with ordinality as given (id, input, position)`;
 
 const FINISH = `

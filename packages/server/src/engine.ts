@@ -16,8 +16,14 @@ import { Stops } from "./dispatch/stops.ts";
 import { Watchers } from "./dispatch/watchers.ts";
 import { WorkerDoor } from "./dispatch/worker-door.ts";
 import { Workers } from "./dispatch/workers.ts";
-import { REAP_INTERVAL_MS, SERVER_RENEW_MS, SLOW_POLL_MS } from "./domain/limits.ts";
+import {
+  DELIVERY_MS_MAX,
+  REAP_INTERVAL_MS,
+  SERVER_RENEW_MS,
+  SLOW_POLL_MS,
+} from "./domain/limits.ts";
 import { ServerLease } from "./services/server-lease.ts";
+import { tidyLeasesOnce } from "./services/lease-tidier.ts";
 import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
@@ -191,6 +197,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     leaser.wakeLanes([...lanes.all()].filter((lane) => lane.hasBacklog));
   };
   const pollOnce = async (): Promise<void> => {
+    await tidyLeasesOnce(db);
     await leaser.pollOnce();
     await workers.pollOnce();
     await reapGoneOnce(reaping());
@@ -198,7 +205,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       .filter((session) => session.held.size > 0)
       .map((session) => session.id);
     if (held.length === 0) return;
-    for (const row of await jobCancelRequested(db, held)) {
+    for (const row of await jobCancelRequested(db, held, DELIVERY_MS_MAX)) {
       stopAttempt(row.id, row.attempt, row.worker_id, "The job was cancelled.");
     }
   };

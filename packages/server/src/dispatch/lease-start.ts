@@ -1,22 +1,19 @@
 /**
- * Where lease statements begin to look in a lane. The first ready job stands behind the index entries of all that were
- * leased before it, until vacuum takes those away. That is soon, unless somebody holds a snapshot: a report of ten minutes
- * leaves millions of them, and a statement that reads them all takes seconds. So while looking from the lane's head is
- * dear, most statements begin where the one before ended.
+ * Where lease statements begin to look in a lane. Before its first ready job stand those that were leased lately, and the
+ * index entries of all that were leased and ended since the last vacuum: thousands when workers are many, and millions when
+ * somebody holds a snapshot for ten minutes. So after a look from the lane's head the next statements begin where the one
+ * before ended, for so long that looks from the head take a small part of the time.
  *
- * What stands before that place all the same, such as a job that another server queued with a higher priority, is found by
- * the next look from the head. There is one when a statement found less than it wanted, and after ten seconds at the latest.
+ * What stands before that place all the same, such as a job that another server queued with a higher priority or one that is
+ * tried again at once, is found by the next look from the head. There is one as soon as a statement found less than it
+ * wanted.
  */
 import { LANE_HEAD, type LanePlace } from "../store/job-lease.ts";
 
-/** A look from the head that takes longer is dear. Statements of 1,000 rows take 20 to 40 ms on a busy machine. */
-const DEAR_MS = 100;
-/** After dear looks from the head so many times their duration pass until the next one, */
-const REST_TIMES = 20;
+/** After a look from the head so many times its duration pass until the next one, */
+const REST_TIMES = 10;
 /** but no more than this. */
 const REST_MS_MAX = 10_000;
-/** Jobs queued in transactions that commit in another order than they began: a few batches of some servers. */
-const POSITIONS_BACK = 10_000;
 
 export class LeaseStart {
   #end: LanePlace = LANE_HEAD;
@@ -28,16 +25,16 @@ export class LeaseStart {
     return nowMs < this.#restsUntilMs ? this.#end : LANE_HEAD;
   }
 
-  /** Notes a look from the head. One that was dear alone may have waited for something else than the index. */
+  /** Notes a look from the head. One that took long alone may have waited for something else than the index. */
   lookedFromHead(tookMs: number, nowMs: number): void {
-    const dearMs = Math.min(tookMs, this.#headMs);
+    const usualMs = Math.min(tookMs, this.#headMs);
     this.#headMs = tookMs;
-    if (dearMs > DEAR_MS) this.#restsUntilMs = nowMs + Math.min(REST_MS_MAX, dearMs * REST_TIMES);
+    this.#restsUntilMs = nowMs + Math.min(REST_MS_MAX, usualMs * REST_TIMES);
   }
 
   /** Notes the last job that a statement leased. */
   leased(priority: number, position: number): void {
-    this.#end = { priority, position: Math.max(0, position - POSITIONS_BACK) };
+    this.#end = { priority, position };
   }
 
   /** Notes a job that was queued here, behind all others of its priority. */

@@ -65,7 +65,7 @@ describe("Leaser", () => {
     assert.deepEqual(dispatch.told.leased.slice(-3), ids.slice(0, 3));
   });
 
-  it("begins behind what it leased while looking from the head is dear, and misses nothing before it goes", async (t) => {
+  it("begins behind what it leased while it rests from looking from the head, and misses nothing", async (t) => {
     let nowMs = 0;
     // Each statement seems to take 200 ms.
     const clock = { now: () => (nowMs += 200) };
@@ -86,7 +86,7 @@ describe("Leaser", () => {
     await until(() => jobs.length === 1);
     await finish(0);
     await until(() => jobs.length === 2);
-    // Two looks from the head were dear. Somebody puts a job before the place where the next one begins.
+    // Two looks from the head took 200 ms each. Somebody puts a job before the place where the next one begins.
     await place(behind, 1);
     for (const job of [1, 2, 3]) {
       await finish(job);

@@ -144,9 +144,9 @@ export class Leaser {
     });
     workers.deliver(jobs, slots);
     this.#options.onLeased(rows.map((row) => row.id));
-    const candidateCount = rows[0]?.candidate_count ?? 0;
-    const isCut = rows.length < candidateCount;
-    if (candidateCount < slots.length && !isCut) {
+    // Whether the inputs of more would have been too much for one answer.
+    const isCut = inputBytes(rows) >= BATCH_BYTES_MAX;
+    if (rows.length < slots.length && !isCut) {
       const emptied = lanesEmptied(shares, rows);
       looked.forEach((lane, index) => {
         if (!emptied.has(lane.id)) return;
@@ -182,6 +182,10 @@ export class Leaser {
       lanes.byId(laneId)?.leaseStart.leased(row.priority, row.queue_position);
     }
   }
+}
+
+function inputBytes(rows: readonly LeaseRow[]): number {
+  return rows.reduce((sum, row) => sum + Buffer.byteLength(row.input), 0);
 }
 
 /** The lanes that gave less than their share. */

@@ -4,7 +4,8 @@ import type { RetryPolicy } from "../domain/retry.ts";
 import type { Database, Db } from "../store/db.ts";
 import { jobEnd, jobLockExpired } from "../store/job-change.ts";
 import { jobFinish, type FinishedAttempt, type RescheduledAttempt } from "../store/job-finish.ts";
-import { jobHeldBy, type HeldJob } from "../store/job-lease.ts";
+import { jobHeldAmong, type HeldJob } from "../store/job-lease.ts";
+import { leaseBatchTake } from "../store/lease-batch.ts";
 import { workerGoneHolding, workerLeave, workerTakeLost, type WorkerKey } from "../store/worker.ts";
 import { endedAttempt, rescheduleAttempts } from "./end-attempts.ts";
 
@@ -44,7 +45,7 @@ export function reapWorker(database: Database): Promise<ReapReport> {
 
 /**
  * Takes back the jobs of one worker that is gone and was leased some all the same, by a statement that was under way
- * when it went. Nobody can have started them.
+ * when it went. Nobody can have started them. They may be over by now: then only what is left of their leases goes.
  */
 export function reapGoneWorker(database: Database): Promise<ReapReport> {
   return database.transaction(async (tx) =>
@@ -66,7 +67,9 @@ async function takeBack(
   outcome: ReportedOutcome,
 ): Promise<ReapReport> {
   const rows: HeldJob[] = [];
-  for (const worker of workers) rows.push(...(await jobHeldBy(tx, worker.id)));
+  for (const { id } of workers) {
+    rows.push(...(await jobHeldAmong(tx, id, await leaseBatchTake(tx, id))));
+  }
   const requeuedLaneIds = await endAttempts(tx, rows, outcome);
   return { workers, requeuedLaneIds, jobIds: rows.map((row) => row.id) };
 }

@@ -176,9 +176,9 @@ export function jobRedrive(
     ),
     moved as (
       insert into baton.job
-        (id, created_at, lane_id, attempt, max_attempts, state, priority, input, input_content_type, unique_key,
+        (id, created_at, lane_id, attempt, max_attempts, state, is_in_line, priority, input, input_content_type, unique_key,
          tags, options, error)
-      select id, created_at, lane_id, attempt, max_attempts, 'queued', priority, input, input_content_type, unique_key,
+      select id, created_at, lane_id, attempt, max_attempts, 'queued', true, priority, input, input_content_type, unique_key,
              tags, options, error
         from gone
        order by id
@@ -214,7 +214,7 @@ export function jobPromote(
     ),
     moved as (
       update baton.job
-         set state = 'queued', run_at = null, queue_position = placed.queue_position
+         set state = 'queued', is_in_line = true, run_at = null, queue_position = placed.queue_position
         from placed
        where job.id = placed.id
          and job.id = any(array(select id from placed))
@@ -237,7 +237,7 @@ export function jobNextDue(db: Db): Promise<readonly { readonly due_in_ms: numbe
     sql`
     select (extract(epoch from run_at - baton.clock()) * 1000)::float8 as due_in_ms
       from baton.job
-     where state = 'scheduled'
+     where state = 'scheduled' and run_at is not null
      order by run_at
      limit 1`,
     "job_next_due",

@@ -122,10 +122,18 @@ describe("jobInsert", () => {
     assert.deepEqual(labels, { states: [...JOB_STATES], outcomes: [...OUTCOMES] });
   });
 
+  it("refuses a queued row that no lease would find", async () => {
+    const insert = db.query(sql`
+      insert into baton.job (id, lane_id, state, is_in_line, priority, max_attempts, input)
+      values (gen_random_uuid(), ${laneId}, 'queued', false, 0, 1, 'null')`);
+
+    await assert.rejects(insert, /queued_means_in_line/);
+  });
+
   it("refuses a live row in a final state", async () => {
     const insert = db.query(sql`
-      insert into baton.job (id, lane_id, state, priority, max_attempts, input)
-      values (gen_random_uuid(), ${laneId}, 'succeeded', 0, 1, 'null')`);
+      insert into baton.job (id, lane_id, state, is_in_line, priority, max_attempts, input)
+      values (gen_random_uuid(), ${laneId}, 'succeeded', false, 0, 1, 'null')`);
 
     await assert.rejects(insert, /live_jobs_only/);
   });

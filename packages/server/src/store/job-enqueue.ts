@@ -3,6 +3,7 @@ import type { JobOptions } from "../domain/check-spec.ts";
 import type { JobState } from "../domain/job.ts";
 import type { Db } from "./db.ts";
 import { bigintArray, integerArray, textArray, uuidArray } from "./array-parameter.ts";
+import { insertBatches } from "./lease-batch.ts";
 import { sql } from "./sql.ts";
 
 /** A checked job on its way into the table. */
@@ -58,6 +59,7 @@ export async function jobInsertPlain(
     with given as materialized (
       select ${uuidArray(jobs.map((job) => job.id))}::uuid[] as ids,
              ${integerArray(jobs.map((job) => job.laneId))}::integer[] as lane_ids,
+             ${bigintArray(leased.map((job) => job.workerId))}::bigint[] as worker_ids,
              ${leased.length}::integer as leased_count
     ),
     paused as (
@@ -66,8 +68,8 @@ export async function jobInsertPlain(
          and lane.id = any(${integerArray([...new Set(leased.map((job) => job.laneId))])}::integer[])
     ),
     inserted as (
-      insert into baton.job (id, lane_id, priority, max_attempts, input, worker_id, state, attempt, leased_at)
-      select id, lane_id, priority, max_attempts, input, worker_id,
+      insert into baton.job (id, lane_id, priority, max_attempts, input, worker_id, is_in_line, state, attempt, leased_at)
+      select id, lane_id, priority, max_attempts, input, worker_id, worker_id is null,
              case when worker_id is null then 'queued'::baton.job_state else 'running'::baton.job_state end,
              case when worker_id is null then 0 else 1 end,
              case when worker_id is null then null else baton.clock() end
@@ -77,9 +79,15 @@ export async function jobInsertPlain(
                      unnest(${integerArray(jobs.map((job) => job.priority))}::integer[]) as priority,
                      unnest(${integerArray(jobs.map((job) => job.maxAttempts))}::integer[]) as max_attempts,
                      unnest(${textArray(jobs.map((job) => job.input))}::text[]) as input,
-                     unnest(${bigintArray(jobs.map((job) => job.workerId))}::bigint[]) as worker_id
+                     -- The shorter set, padded with nulls: of jobs that bring no worker.
+                     unnest(worker_ids) as worker_id
                 from given
                where not exists (select from paused)) as row
+    ),
+    held as (${insertBatches(sql`
+        (select unnest(ids[1:leased_count]) as id, unnest(worker_ids) as worker_id
+           from given
+          where not exists (select from paused))`)}
     )
     insert into baton.event (sequence, state, job_ids, lane_ids, attempts)
     select baton.event_sequence(part.state), part.state, ids[part.first:part.last], lane_ids[part.first:part.last],
@@ -151,10 +159,10 @@ export function jobInsert(
     ),
     inserted as (
       insert into baton.job
-        (id, lane_id, state, priority, max_attempts, input,
+        (id, lane_id, state, is_in_line, priority, max_attempts, input,
          attempt, worker_id, leased_at,
          run_at, start_by, finish_by, input_content_type, unique_key, tags, options)
-      select id, lane_id, state, priority, max_attempts, input,
+      select id, lane_id, state, state = 'queued', priority, max_attempts, input,
              case when state = 'running' then 1 else 0 end,
              case when state = 'running' then worker_id end,
              case when state = 'running' then baton.clock() end,
@@ -168,7 +176,9 @@ export function jobInsert(
              extra->'options'
         from placed
       ${onConflict}
-      returning id, lane_id, state, attempt
+      returning id, lane_id, state, attempt, worker_id
+    ),
+    held as (${insertBatches(sql`inserted`)}
     ),
     told as (
       insert into baton.event (sequence, state, job_ids, lane_ids, attempts)

@@ -204,6 +204,7 @@ export function jobReschedule(
 const moveBack: Statement = sql`
       update baton.job
          set state = case when ended.delay_ms > 0 then 'scheduled' else 'queued' end::baton.job_state,
+             is_in_line = ended.delay_ms = 0,
              run_at = case when ended.delay_ms > 0 then baton.clock() + ended.delay_ms * interval '1 ms' end,
              worker_id = null, leased_at = null, progress = null,
              failure_count = ended.failure_count, lost_count = ended.lost_count,

@@ -4,6 +4,7 @@ import type { JobOptions } from "../domain/check-spec.ts";
 import type { AttemptView, JobFilter, JobView, LogLevel, LogLineView } from "../domain/views.ts";
 import type { Db } from "./db.ts";
 import { filterConditions } from "./job-change.ts";
+import { runs } from "./lease-batch.ts";
 import { sql, type Statement } from "./sql.ts";
 
 interface JobRow {
@@ -112,10 +113,11 @@ export async function jobList(db: Db, options: JobListOptions): Promise<readonly
   const below = beforeId === undefined ? sql`` : sql`and job.id < ${beforeId}`;
   const inState =
     states === undefined ? sql`` : sql`and job.state = any(${states}::baton.job_state[])`;
+  const isOfRunning = states?.every((state) => state === "running") ?? false;
   const page = (table: Statement, isLive: boolean): Statement => sql`
     (select ${columns(isLive, includePayloads)}
        from ${table} as job
-      where ${filterConditions(filter)} ${inState} ${below}
+      where ${filterConditions(filter)} ${inState} ${below} ${isOfRunning ? sql`and ${runs}` : sql``}
       order by job.id desc
       limit ${limit})`;
   const wants = (candidates: readonly JobState[]): boolean =>
@@ -232,7 +234,7 @@ export async function jobCounts(
     select (select count(*) from (
               select from baton.job where state in ('waiting', 'scheduled', 'queued') limit ${most}) as pending) as pending,
            (select count(*) from (
-              select from baton.job where state = 'running' limit ${most}) as running) as running,
+              select from baton.job where ${runs} limit ${most}) as running) as running,
            (select count(*) from (
               select from baton.job_dead limit ${most}) as dead) as dead`);
   return rows[0] ?? { pending: 0, running: 0, dead: 0 };

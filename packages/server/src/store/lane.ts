@@ -1,6 +1,7 @@
 /** Statements about queues, tasks and lanes. */
 import type { QueueView, TaskDefinition } from "../domain/views.ts";
 import type { Db } from "./db.ts";
+import { runs } from "./lease-batch.ts";
 import { sql } from "./sql.ts";
 
 export interface LaneRow {
@@ -153,7 +154,7 @@ export async function queueList(
        cross join lateral (
                select count(*) as count, min(created_at) as oldest
                  from (select job.created_at from baton.job
-                        where job.lane_id = lane.id and job.state = 'queued'
+                        where job.lane_id = lane.id and job.is_in_line and job.state = 'queued'
                         order by - job.priority, job.queue_position
                         limit ${most}) as job
              ) as ready
@@ -162,13 +163,13 @@ export async function queueList(
     ),
     scheduled as (
       select lane.queue, count(*) as count
-        from (select lane_id from baton.job where state = 'scheduled' limit ${most}) as job
+        from (select lane_id from baton.job where run_at is not null limit ${most}) as job
         join baton.lane on lane.id = job.lane_id
        group by lane.queue
     ),
     running as (
       select lane.queue, count(*) as count
-        from (select lane_id from baton.job where state = 'running' limit ${most}) as job
+        from (select lane_id from baton.job where ${runs} limit ${most}) as job
         join baton.lane on lane.id = job.lane_id
        group by lane.queue
     )

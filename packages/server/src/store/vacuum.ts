@@ -45,5 +45,5 @@ export async function jobVacuum(client: Pick<pg.Client, "query">): Promise<void>
   // When this process is gone nobody needs the rest of it. Some platforms cannot tell, and refuse.
   await client.query("set client_connection_check_interval = '2s'").catch(() => undefined);
   // Autovacuum is never parallel either: two more processes, which need a /dev/shm.
-  await client.query("vacuum (parallel 0) baton.job");
+  await client.query("vacuum (parallel 0) baton.job, baton.lease_batch");
 }

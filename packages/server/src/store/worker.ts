@@ -2,6 +2,7 @@
 import type { WorkerState, WorkerView } from "../domain/views.ts";
 import type { Db } from "./db.ts";
 import { bigintArray } from "./array-parameter.ts";
+import { runsWith } from "./lease-batch.ts";
 import { sql } from "./sql.ts";
 
 /** A worker as it introduces itself. */
@@ -117,32 +118,13 @@ export function workerTakeLost(
   );
 }
 
-/** Who holds running jobs, by skipping through their index: costs one probe a worker, not one a job. */
-const holders = sql`
-    recursive holder as (
-      (select worker_id from baton.job where state = 'running' order by worker_id limit 1)
-      union all
-      select (select job.worker_id
-                from baton.job
-               where job.state = 'running' and job.worker_id > holder.worker_id
-               order by job.worker_id
-               limit 1)
-        from holder
-       where holder.worker_id is not null
-    )`;
-
-/** Workers, of all servers, that hold running jobs. */
+/** Workers, of all servers, that may hold running jobs. */
 export function workerHolding(db: Db): Promise<readonly { readonly worker_id: number }[]> {
-  return db.query(
-    sql`
-    with ${holders}
-    select worker_id from holder where worker_id is not null`,
-    "worker_holding",
-  );
+  return db.query(sql`select distinct worker_id from baton.lease_batch`, "worker_holding");
 }
 
 /**
- * Workers that are gone and hold jobs all the same, locked: a statement that was under way when they went gave them
+ * Workers that are gone and may hold jobs all the same, locked: a statement that was under way when they went gave them
  * these.
  */
 export function workerGoneHolding(
@@ -151,11 +133,10 @@ export function workerGoneHolding(
 ): Promise<readonly { readonly id: number; readonly name: string }[]> {
   return tx.query(
     sql`
-    with ${holders}
     select worker.id, worker.name
-      from holder
-      join baton.worker on worker.id = holder.worker_id
+      from baton.worker
      where worker.gone_at is not null
+       and worker.id = any(array(select distinct worker_id from baton.lease_batch))
      order by worker.id
      limit ${limit}
        for update of worker skip locked`,
@@ -202,8 +183,7 @@ export async function workerList(db: Db): Promise<readonly WorkerView[]> {
                 when worker.is_draining then 'draining'
                 else 'active' end as state,
            coalesce(worker.detached_at, server.renewed_at) as seen_at,
-           (select count(*) from baton.job
-             where job.worker_id = worker.id and job.state = 'running') as running_count
+           (select count(*) from baton.job where ${runsWith(sql`array[worker.id]`)}) as running_count
       from baton.worker
       join baton.server on server.id = worker.server_id
      where worker.gone_at is null or worker.gone_at > baton.clock() - interval '1 hour'

@@ -14,6 +14,7 @@ import {
 } from "../../src/operations/sweep.ts";
 import { attemptRecorded, jobFinish, jobSucceed } from "../../src/store/job-finish.ts";
 import { jobLease, jobRunning, laneShares } from "../../src/store/job-lease.ts";
+import { leaseBatchTidy } from "../../src/store/lease-batch.ts";
 import { workerAttach, workerDetach } from "../../src/store/worker.ts";
 import { aShare, present, workersOf } from "../a-job.ts";
 import { command, pick, someJob, someWorker } from "./job-command.ts";
@@ -21,6 +22,7 @@ import type { JobModel, ModelJob } from "./job-model.ts";
 import type { Tables } from "./job-tables.ts";
 
 const BACK_OFF_MS = 2_000;
+const BATCHES_MAX = 100;
 const someQueues = fc.constantFrom([0], [1], [0, 1], [1, 0], [0, 1], [1, 0]);
 
 export const lease = fc
@@ -186,11 +188,22 @@ export const reap = fc.constant(
 
 export const reapGone = fc.constant(
   command("reap what gone workers hold", async (model, tables) => {
-    const report = await reapGoneWorker(tables.db);
+    let report = await reapGoneWorker(tables.db);
+    // Of some there are batches only whose jobs are over.
+    while (report.workers.length > 0 && report.jobIds.length === 0) {
+      report = await reapGoneWorker(tables.db);
+    }
 
     const number = model.goneHolder();
     expectTakenBack(tables, model, number, report);
     takeBack(model, number, "snoozed");
+  }),
+);
+
+export const tidy = fc.constant(
+  command("tidy what tells who holds what", async (_model, tables) => {
+    // Of any age: they are of this very instant.
+    await leaseBatchTidy(tables.db, -1, BATCHES_MAX);
   }),
 );
 

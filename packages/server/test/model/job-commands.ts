@@ -40,5 +40,6 @@ export const jobCommands: readonly fc.Arbitrary<Command>[] = [
   attempts.attach,
   attempts.reap,
   attempts.reapGone,
+  attempts.tidy,
   attempts.release,
 ];

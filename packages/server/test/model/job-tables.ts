@@ -79,13 +79,15 @@ export class Tables implements TablesParts {
   async compareAfter(model: JobModel, happen: () => Promise<void>): Promise<void> {
     const before = statesOf(model);
     await happen();
-    const [jobs, ready, recorded, events] = await Promise.all([
+    const [jobs, unheld, ready, recorded, events] = await Promise.all([
       this.#jobs(),
+      this.#runningOutsideBatches(),
       this.#ready(),
       this.#recordedNow(),
       this.#newEvents(),
     ]);
     assert.deepEqual(jobs.map(factsOfRow), this.#factsOf(model), "jobs");
+    assert.deepEqual(unheld, [], "running jobs that nobody would take back");
     assert.deepEqual(
       ready.map((row) => row.id),
       model.ready([0, 1]).map((job) => job.id),
@@ -164,6 +166,17 @@ export class Tables implements TablesParts {
       select id, 'dead', state, attempt, failure_count, lost_count, null, null, null, finish_by, null from baton.job_dead
       order by id`,
       "model_jobs",
+    );
+  }
+
+  #runningOutsideBatches(): Promise<readonly { readonly id: string }[]> {
+    return this.db.query(
+      sql`
+      select id from baton.job
+       where state = 'running'
+         and not exists (select from baton.lease_batch as batch
+                          where batch.worker_id = job.worker_id and job.id = any(batch.job_ids))`,
+      "model_unheld",
     );
   }
 

@@ -1,0 +1,122 @@
+/**
+ * Statements about who holds which running jobs. `baton.lease_batch` is an index by worker that costs a row for each
+ * statement that leases, not an entry for each job. A job that stands in a batch may be over, or with somebody else by now:
+ * what counts is the job's own row, which is always looked at too.
+ */
+import type { Db } from "./db.ts";
+import { sql, type Statement } from "./sql.ts";
+
+/** Writes batches, one a worker. @param held a relation with `id` and `worker_id`, null for jobs that no worker holds */
+export function insertBatches(held: Statement): Statement {
+  return sql`
+      insert into baton.lease_batch (worker_id, job_ids)
+      select worker_id, array_agg(id)
+        from ${held} as held
+       where worker_id is not null
+       group by worker_id`;
+}
+
+/** The condition that a row called `job` runs with one of these workers. @param workerIds an array */
+export function runsWith(workerIds: Statement): Statement {
+  return sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch
+                             where batch.worker_id = any(${workerIds})))
+         and job.worker_id = any(${workerIds})`;
+}
+
+/** The same, of jobs that were leased longer ago than that: cheap, as of the others there can be many. */
+export function runsLongWith(workerIds: Statement, forMs: number): Statement {
+  return sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch
+                             where batch.worker_id = any(${workerIds})
+                               and (batch.generation > 0
+                                    or batch.created_at < baton.clock() - ${forMs}::integer * interval '1 ms')))
+         and job.worker_id = any(${workerIds})
+         and job.leased_at < baton.clock() - ${forMs}::integer * interval '1 ms'`;
+}
+
+/** The condition that a row called `job` runs, said so that it is not looked for among all live jobs. */
+export const runs: Statement = sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch))
+         and job.state = 'running'`;
+
+/**
+ * Takes the batches of one worker away, for who takes back all that it holds. One that a statement under way still writes
+ * stays, and is found by the next look at what workers hold that are gone.
+ *
+ * @returns ids of jobs that may run with this worker
+ */
+export async function leaseBatchTake(tx: Db, workerId: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ readonly id: string }>(sql`
+    with taken as (
+      delete from baton.lease_batch where worker_id = ${workerId} returning job_ids
+    )
+    select distinct unnest(job_ids) as id from taken`);
+  return rows.map((row) => row.id);
+}
+
+/** Later generations are looked through no more rarely than this one. */
+const GENERATION_MAX = 9;
+
+/**
+ * Looks through batches of workers that are not gone: those whose jobs are all over go, of the others what still runs becomes
+ * one batch for each worker, of the next generation. Each generation rests twice as long as the one before, so that jobs
+ * that run for hours are seldom looked at and those that ended are soon forgotten. What still runs is taken out of the
+ * index of ready jobs, where it would be in the way.
+ *
+ * Whoever takes a worker's jobs back holds its row: such workers are passed over.
+ *
+ * @param restMs how old a batch of the first generation must be
+ * @returns how many batches were looked through, of at most `limit`, and how many jobs stood in them
+ */
+export async function leaseBatchTidy(
+  db: Db,
+  restMs: number,
+  limit: number,
+): Promise<{ readonly batchCount: number; readonly jobCount: number }> {
+  const rows = await db.query<{ readonly batch_count: number; readonly job_count: number }>(
+    sql`
+    with old as materialized (
+      select batch.ctid as place, batch.worker_id, batch.generation, batch.job_ids
+        from baton.lease_batch as batch
+        join baton.worker on worker.id = batch.worker_id
+       where worker.gone_at is null
+         and batch.created_at < baton.clock() - ${restMs}::integer * power(2, batch.generation) * interval '1 ms'
+       limit ${limit}
+         for update of batch skip locked
+         for share of worker skip locked
+    ),
+    member as (
+      select worker_id, unnest(job_ids) as id, max(generation) as generation
+        from old
+       group by 1, 2
+    ),
+    running as materialized (
+      select job.id, job.worker_id, member.generation
+        from member
+        join baton.job on job.id = member.id and job.worker_id = member.worker_id
+       where job.id = any(array(select id from member))
+    ),
+    -- Without those that somebody is changing: to wait for them could end in a deadlock, and they are about to end.
+    lasting as materialized (
+      select job.ctid as place
+        from baton.job
+       where job.id = any(array(select id from running))
+         and job.state = 'running'
+         and job.is_in_line
+         for update skip locked
+    ),
+    lifted as (
+      update baton.job set is_in_line = false where job.ctid = any(array(select place from lasting))
+    ),
+    merged as (
+      insert into baton.lease_batch (worker_id, generation, job_ids)
+      select worker_id, least(generation + 1, ${GENERATION_MAX}), array_agg(id)
+        from running
+       group by worker_id, generation
+    ),
+    gone as (
+      delete from baton.lease_batch as batch where batch.ctid = any(array(select place from old))
+    )
+    select count(*) as batch_count, coalesce(sum(cardinality(job_ids)), 0)::bigint as job_count from old`,
+    "lease_batch_tidy",
+  );
+  return { batchCount: rows[0]?.batch_count ?? 0, jobCount: rows[0]?.job_count ?? 0 };
+}
