@@ -28,7 +28,7 @@ import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
 import { pruneOnce, type Retention } from "./services/pruner.ts";
-import { reapGoneOnce, reapOnce, type ReapOptions } from "./services/reaper.ts";
+import { expireOnce, reapGoneOnce, reapOnce, type ReapOptions } from "./services/reaper.ts";
 import { Vacuumer } from "./services/vacuumer.ts";
 import { isConnectionError, isLockTimeout, type Database } from "./store/db.ts";
 import { jobCancelRequested } from "./store/job-lease.ts";
@@ -197,7 +197,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     leaser.wakeLanes([...lanes.all()].filter((lane) => lane.hasBacklog));
   };
   const pollOnce = async (): Promise<void> => {
-    await tidyLeasesOnce(db);
     await leaser.pollOnce();
     await workers.pollOnce();
     await reapGoneOnce(reaping());
@@ -257,6 +256,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     runEvery({ signal, intervalMs: RELOAD_INTERVAL_MS, onError }, () => lanes.load()),
     runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, pauseChangedHere),
     runEvery({ signal, intervalMs: SLOW_POLL_MS, restTimes: POLL_REST_TIMES, onError }, pollOnce),
+    // Without such rests: what it leaves it finds again, with what has come meanwhile.
+    runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, () => tidyLeasesOnce(db)),
+    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, restTimes: POLL_REST_TIMES, onError }, () =>
+      expireOnce(reaping()),
+    ),
     runEvery({ signal, intervalMs: VACUUM_INTERVAL_MS, onError }, () => vacuumer.passOnce()),
     runEvery({ signal, intervalMs: PRUNE_INTERVAL_MS, onError }, () =>
       pruneOnce(db, options.retention),

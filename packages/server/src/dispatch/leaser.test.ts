@@ -213,6 +213,34 @@ describe("Leaser", () => {
     assert.equal(jobs[0]?.id, id);
   });
 
+  it("gives each job to the worker that it was leased for, also when one before it was not leased", async (t) => {
+    // As when another server leased the first one and gave it back while the statement ran.
+    const gapped: TroubledDatabase = {
+      ...db,
+      query: async (statement, name) => {
+        const rows = await db.query<never>(statement, name);
+        return name === "job_lease_slots" ? rows.slice(1) : rows;
+      },
+    };
+    const dispatched = await aDispatch(gapped, { after: (stop) => t.after(stop) });
+    const lane = await dispatched.lane(queue, {});
+    lane.markEmpty(lane.wakeUps);
+    const [, second = ""] = await jobsIn(lane, 2);
+    const workers = [
+      await dispatched.join({ queues: [queue], slots: 1 }),
+      await dispatched.join({ queues: [queue], slots: 1 }),
+    ];
+
+    dispatched.leaser.wakeLanes([lane]);
+    await until(() => workers.some(({ jobs }) => jobs.length > 0));
+
+    const [row] = await db.query<{ worker_id: number }>(
+      sql`select worker_id from baton.job where id = ${second}`,
+    );
+    const holder = workers.find(({ jobs }) => jobs.some((job) => job.id === second));
+    assert.equal(holder?.session.id, row?.worker_id);
+  });
+
   describe("pollOnce", () => {
     it("finds jobs that nobody told this server of", async () => {
       const lane = await anEmptyLane();

@@ -135,10 +135,9 @@ export class Leaser {
       return true;
     }
     this.#notePlaces(looks, rows, now() - startMs);
-    // Row n was leased for slot n.
-    const jobs = rows.map((row) => {
-      const lane = lanes.byId(row.lane_id);
-      if (lane === undefined) return undefined;
+    const jobs = inSlots(rows, slots).map((row) => {
+      const lane = row && lanes.byId(row.lane_id);
+      if (row === undefined || lane === undefined) return undefined;
       lane.countReady(-1);
       return toDelivery(row, lane);
     });
@@ -182,6 +181,20 @@ export class Leaser {
       lanes.byId(laneId)?.leaseStart.leased(row.priority, row.queue_position);
     }
   }
+}
+
+/** For each slot a row that was leased for its worker, as far as there are. */
+function inSlots(
+  rows: readonly LeaseRow[],
+  slots: readonly ReservedSlot[],
+): readonly (LeaseRow | undefined)[] {
+  const ofWorker = Map.groupBy(rows, (row) => row.worker_id);
+  const takenOf = new Map<number, number>();
+  return slots.map(({ session }) => {
+    const taken = takenOf.get(session.id) ?? 0;
+    takenOf.set(session.id, taken + 1);
+    return ofWorker.get(session.id)?.[taken];
+  });
 }
 
 function inputBytes(rows: readonly LeaseRow[]): number {

@@ -32,7 +32,9 @@ describe("tidyLeasesOnce", () => {
       );
     }
 
-    await tidyLeasesOnce(db, 0);
+    await db.query(sql`update baton.lease_batch set created_at = created_at - interval '1 minute'`);
+
+    await tidyLeasesOnce(db);
 
     assert.deepEqual(await db.query(sql`select job_ids from baton.lease_batch`), [
       { job_ids: [lasting?.id] },

@@ -2,7 +2,7 @@
 import { SWEEP_BATCH_MAX } from "../domain/limits.ts";
 import { expireJobs, reapGoneWorker, reapWorker, type ReapReport } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
-import { overdueFind } from "../store/overdue.ts";
+import { jobOverdue, overdueFind } from "../store/overdue.ts";
 import { serverBury } from "../store/server.ts";
 import { workerGoneHolding } from "../store/worker.ts";
 
@@ -26,25 +26,28 @@ export interface ReapOptions {
   ) => void;
 }
 
-/** One pass. @returns how many workers were lost and how many jobs expired */
-export async function reapOnce(
-  options: ReapOptions,
-): Promise<{ readonly lostCount: number; readonly expiredCount: number }> {
+/** One pass. @returns how many workers were lost */
+export async function reapOnce(options: ReapOptions): Promise<number> {
   const { db, serverId } = options;
   // Nearly always there is nothing to do, and this one statement is all that a pass costs.
   const [overdue] = await overdueFind(db, serverId, SERVER_DEAD_MS);
-  let lostCount = 0;
-  let expiredCount = 0;
   if (overdue?.has_dead_server) await serverBury(db, serverId, SERVER_DEAD_MS);
   // The lease of a dead server's workers may have passed long ago.
-  if (overdue?.has_dead_server || overdue?.has_lost_worker) lostCount = await reapLost(options);
-  if (overdue?.has_expired_job) expiredCount = await expireAll(options);
-  return { lostCount, expiredCount };
+  return overdue?.has_dead_server || overdue?.has_lost_worker ? reapLost(options) : 0;
 }
 
 /**
- * Takes back what workers hold that were gone before: statements that were under way when they went leased it. Reads the
- * index of running jobs, which is slow while somebody holds a snapshot.
+ * Ends jobs that wait past their queue timeout or deadline. Reads the index of those from its head, which is slow while
+ * somebody holds a snapshot. @returns how many
+ */
+export async function expireOnce(options: ReapOptions): Promise<number> {
+  const [overdue] = await jobOverdue(options.db);
+  return overdue?.has_expired ? expireAll(options) : 0;
+}
+
+/**
+ * Takes back what workers hold that were gone before: statements that were under way when they went leased it. Reads all
+ * batches of leases, which is slow while somebody holds a snapshot.
  */
 export async function reapGoneOnce(options: ReapOptions): Promise<void> {
   if ((await workerGoneHolding(options.db, 1)).length === 0) return;

@@ -1,7 +1,7 @@
 /**
  * Statements that give jobs to workers and follow them.
  *
- * The lease protocol (who holds what is found by lease-batch.ts). A job is leased by setting it running with the id of a worker and the next attempt number; the pair
+ * The lease protocol (lease-batch.ts finds who holds what). A job is leased by setting it running with the id of a worker and the next attempt number; the pair
  * (job id, attempt) is the fence of every later write. Rows carry no expiry: the row names its worker, the worker's row
  * names its server, and the server renews its own row each second. A worker's lease is over when it has been detached for
  * longer than its lease, or when its server has not renewed for that long; then the reaper takes all its jobs back in one
@@ -104,8 +104,9 @@ export function laneShares(
   );
 }
 
-/** A leased job and its place. */
+/** A leased job, whose it is, and its place. */
 export interface LeaseRow extends LeasedJob {
+  readonly worker_id: number;
   readonly queue_position: number;
 }
 
@@ -116,7 +117,7 @@ export interface LeaseRow extends LeasedJob {
  * @param shares where to look
  * @param workerIds one entry a free slot, best slot first
  * @param inputBytesMax ends with the job with which all inputs together reach it
- * @returns the nth row was leased for the nth slot
+ * @returns in their order. Fewer than there were, when one was given back by another server while the statement looked
  */
 export async function jobLease(
   db: Db,

@@ -4,7 +4,7 @@ import type { JobOptions } from "../domain/check-spec.ts";
 import type { AttemptView, JobFilter, JobView, LogLevel, LogLineView } from "../domain/views.ts";
 import type { Db } from "./db.ts";
 import { filterConditions } from "./job-change.ts";
-import { runs } from "./lease-batch.ts";
+import { running, runs } from "./lease-batch.ts";
 import { sql, type Statement } from "./sql.ts";
 
 interface JobRow {
@@ -234,7 +234,7 @@ export async function jobCounts(
     select (select count(*) from (
               select from baton.job where state in ('waiting', 'scheduled', 'queued') limit ${most}) as pending) as pending,
            (select count(*) from (
-              select from baton.job where ${runs} limit ${most}) as running) as running,
+              select from ${running} limit ${most}) as running) as running,
            (select count(*) from (
               select from baton.job_dead limit ${most}) as dead) as dead`);
   return rows[0] ?? { pending: 0, running: 0, dead: 0 };

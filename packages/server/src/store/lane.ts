@@ -1,7 +1,7 @@
 /** Statements about queues, tasks and lanes. */
 import type { QueueView, TaskDefinition } from "../domain/views.ts";
 import type { Db } from "./db.ts";
-import { runs } from "./lease-batch.ts";
+import { running } from "./lease-batch.ts";
 import { sql } from "./sql.ts";
 
 export interface LaneRow {
@@ -169,7 +169,7 @@ export async function queueList(
     ),
     running as (
       select lane.queue, count(*) as count
-        from (select lane_id from baton.job where ${runs} limit ${most}) as job
+        from (select job.lane_id from ${running} limit ${most}) as job
         join baton.lane on lane.id = job.lane_id
        group by lane.queue
     )

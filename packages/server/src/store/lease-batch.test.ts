@@ -16,6 +16,7 @@ import { sql } from "./sql.ts";
 import { workerList } from "./worker.ts";
 
 const BATCHES_MAX = 100;
+const JOBS_MAX = 10_000;
 
 describe("batches of leases", () => {
   const cleanup = suiteCleanup();
@@ -39,7 +40,7 @@ describe("batches of leases", () => {
   };
   const succeed = (job: { readonly id: string; readonly attempt: number }) =>
     jobSucceed(db, [{ jobId: job.id, attempt: job.attempt, result: undefined, durationMs: 0 }]);
-  const tidy = () => leaseBatchTidy(db, 0, BATCHES_MAX);
+  const tidy = () => leaseBatchTidy(db, 0, BATCHES_MAX, JOBS_MAX);
 
   it("tell who holds what, however it was leased", async () => {
     const [one, other] = [await aWorker(db), await aWorker(db)];
@@ -107,7 +108,7 @@ describe("batches of leases", () => {
 
       await tidy();
       const [batch, ...more] = await batchesOf(workerId);
-      await leaseBatchTidy(db, 60_000, BATCHES_MAX);
+      await leaseBatchTidy(db, 60_000, BATCHES_MAX, JOBS_MAX);
 
       const left = new Set([jobs[0]?.id, jobs[2]?.id]);
       assert.deepEqual([batch?.generation, new Set(batch?.job_ids)], [1, left]);

@@ -33,6 +33,17 @@ export function runsLongWith(workerIds: Statement, forMs: number): Statement {
          and job.leased_at < baton.clock() - ${forMs}::integer * interval '1 ms'`;
 }
 
+/**
+ * Running jobs as a relation `job` to count some of, with `lane_id`: reads batches one by one, as many as needed. A job that
+ * its worker was leased again stands in two of them, and runs under the later one.
+ */
+export const running: Statement = sql`baton.lease_batch as batch
+             cross join lateral (
+               select job.lane_id from baton.job
+                where job.id = any(batch.job_ids)
+                  and job.worker_id = batch.worker_id
+                  and job.leased_at <= batch.created_at) as job`;
+
 /** The condition that a row called `job` runs, said so that it is not looked for among all live jobs. */
 export const runs: Statement = sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch))
          and job.state = 'running'`;
@@ -64,27 +75,36 @@ const GENERATION_MAX = 9;
  * Whoever takes a worker's jobs back holds its row: such workers are passed over.
  *
  * @param restMs how old a batch of the first generation must be
- * @returns how many batches were looked through, of at most `limit`, and how many jobs stood in them
+ * @param batchesMax looked at
+ * @param jobsMax ends with the batch whose jobs go beyond it
+ * @returns how many batches were looked through
  */
 export async function leaseBatchTidy(
   db: Db,
   restMs: number,
-  limit: number,
-): Promise<{ readonly batchCount: number; readonly jobCount: number }> {
-  const rows = await db.query<{ readonly batch_count: number; readonly job_count: number }>(
+  batchesMax: number,
+  jobsMax: number,
+): Promise<number> {
+  const rows = await db.query<{ readonly count: number }>(
     sql`
-    with old as materialized (
+    with due as materialized (
       select batch.ctid as place, batch.worker_id, batch.generation, batch.job_ids
         from baton.lease_batch as batch
         join baton.worker on worker.id = batch.worker_id
        where worker.gone_at is null
          and batch.created_at < baton.clock() - ${restMs}::integer * power(2, batch.generation) * interval '1 ms'
-       limit ${limit}
+       limit ${batchesMax}
          for update of batch skip locked
          for share of worker skip locked
     ),
+    old as materialized (
+      select *
+        from (select due.*, sum(cardinality(job_ids)) over (rows unbounded preceding) - cardinality(job_ids) as jobs_before
+                from due) as counted
+       where jobs_before < ${jobsMax}
+    ),
     member as (
-      select worker_id, unnest(job_ids) as id, max(generation) as generation
+      select worker_id, unnest(job_ids) as id, min(generation) as generation
         from old
        group by 1, 2
     ),
@@ -115,8 +135,8 @@ export async function leaseBatchTidy(
     gone as (
       delete from baton.lease_batch as batch where batch.ctid = any(array(select place from old))
     )
-    select count(*) as batch_count, coalesce(sum(cardinality(job_ids)), 0)::bigint as job_count from old`,
+    select count(*) as count from old`,
     "lease_batch_tidy",
   );
-  return { batchCount: rows[0]?.batch_count ?? 0, jobCount: rows[0]?.job_count ?? 0 };
+  return rows[0]?.count ?? 0;
 }

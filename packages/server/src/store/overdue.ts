@@ -10,8 +10,6 @@ export interface Overdue {
   readonly has_dead_server: boolean;
   /** For `workerTakeLost`. */
   readonly has_lost_worker: boolean;
-  /** For `jobLockExpired`. */
-  readonly has_expired_job: boolean;
 }
 
 /**
@@ -23,12 +21,20 @@ export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<re
   return db.query(
     sql`
     select exists (select from baton.server where ${silentServer(ownId, silentMs)}) as has_dead_server,
-           exists (select from baton.worker where ${lostWorker}) as has_lost_worker,
-           exists (select
+           exists (select from baton.worker where ${lostWorker}) as has_lost_worker`,
+    "overdue_find",
+  );
+}
+
+/** Whether there is something for `jobLockExpired`. @returns one row */
+export function jobOverdue(db: Db): Promise<readonly { readonly has_expired: boolean }[]> {
+  return db.query(
+    sql`
+    select exists (select
                      from baton.job
                     where state in ('waiting', 'scheduled', 'queued')
                       and (start_by is not null or finish_by is not null)
-                      and least(start_by, finish_by) <= baton.clock()) as has_expired_job`,
-    "overdue_find",
+                      and least(start_by, finish_by) <= baton.clock()) as has_expired`,
+    "job_overdue",
   );
 }

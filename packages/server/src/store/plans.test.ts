@@ -11,7 +11,7 @@ import { jobFinish, jobReschedule, jobSucceed } from "./job-finish.ts";
 import { jobInputs, jobLease, jobRunning, laneReady } from "./job-lease.ts";
 import { leaseBatchTidy } from "./lease-batch.ts";
 import { jobProgress } from "./job-notes.ts";
-import { overdueFind } from "./overdue.ts";
+import { jobOverdue } from "./overdue.ts";
 import { sql } from "./sql.ts";
 
 const JOBS = 10_000;
@@ -37,7 +37,7 @@ describe("a table that grew since its statistics were taken", () => {
     const slots = Array.from({ length: JOBS / 2 }, () => workerId);
     running = await leaseFrom(db, [laneId], slots);
     // What was leased lately stands in the index of ready jobs, and what is taken out of it until somebody has walked over it.
-    await leaseBatchTidy(db, 0, BATCHES_MAX);
+    await leaseBatchTidy(db, 0, BATCHES_MAX, JOBS);
     await laneReady(db);
   });
 
@@ -54,7 +54,7 @@ describe("a table that grew since its statistics were taken", () => {
       ),
     jobRunning: (on) => jobRunning(on, running.slice(0, BATCH)),
     jobInputs: (on) => jobInputs(on, running.slice(0, BATCH)),
-    overdueFind: (on) => overdueFind(on, 0, 5_000),
+    jobOverdue: (on) => jobOverdue(on),
     jobProgress: (on) =>
       jobProgress(
         on,

@@ -151,6 +151,7 @@ export async function workerPrune(db: Db, daysKept: number, limit: number): Prom
      where id in (
              select id from baton.worker
               where gone_at < baton.clock() - ${daysKept}::integer * interval '1 day'
+                and id <> all(array(select worker_id from baton.lease_batch))
               order by gone_at
               limit ${limit}
                 for update skip locked)

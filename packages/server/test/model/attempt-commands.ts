@@ -23,6 +23,7 @@ import type { Tables } from "./job-tables.ts";
 
 const BACK_OFF_MS = 2_000;
 const BATCHES_MAX = 100;
+const JOBS_MAX = 1_000;
 const someQueues = fc.constantFrom([0], [1], [0, 1], [1, 0], [0, 1], [1, 0]);
 
 export const lease = fc
@@ -203,7 +204,7 @@ export const reapGone = fc.constant(
 export const tidy = fc.constant(
   command("tidy what tells who holds what", async (_model, tables) => {
     // Of any age: they are of this very instant.
-    await leaseBatchTidy(tables.db, -1, BATCHES_MAX);
+    await leaseBatchTidy(tables.db, -1, BATCHES_MAX, JOBS_MAX);
   }),
 );
 
