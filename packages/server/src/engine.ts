@@ -74,6 +74,9 @@ const RELOAD_INTERVAL_MS = 30_000;
  */
 const POLL_REST_TIMES = 20;
 
+/** Jobs that waited for too long are ended so much later, at most. */
+const EXPIRE_INTERVAL_MS = 1_000;
+
 /** Dead rows of live jobs are looked at so often: at 30,000 jobs a second there are 150,000 then. */
 const VACUUM_INTERVAL_MS = 5_000;
 
@@ -258,7 +261,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     runEvery({ signal, intervalMs: SLOW_POLL_MS, restTimes: POLL_REST_TIMES, onError }, pollOnce),
     // Without such rests: what it leaves it finds again, with what has come meanwhile.
     runEvery({ signal, intervalMs: SLOW_POLL_MS, onError }, () => tidyLeasesOnce(db)),
-    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, restTimes: POLL_REST_TIMES, onError }, () =>
+    runEvery({ signal, intervalMs: EXPIRE_INTERVAL_MS, restTimes: POLL_REST_TIMES, onError }, () =>
       expireOnce(reaping()),
     ),
     runEvery({ signal, intervalMs: VACUUM_INTERVAL_MS, onError }, () => vacuumer.passOnce()),

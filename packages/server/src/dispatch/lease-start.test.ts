@@ -31,8 +31,8 @@ describe("LeaseStart", () => {
 
   it("is the head soon when looking from there took long once only", () => {
     const start = new LeaseStart();
-    start.lookedFromHead(1, 1);
-    start.lookedFromHead(5_000, 6_000);
+    start.lookedFromHead(1, 1, true);
+    start.lookedFromHead(5_000, 6_000, true);
     start.leased(0, 1_000);
 
     const places = [6_009, 6_010].map((atMs) => start.next(atMs));
@@ -40,9 +40,23 @@ describe("LeaseStart", () => {
     assert.deepEqual(places, [END, LANE_HEAD]);
   });
 
+  for (const [tookMs, expected] of [
+    [LOOK_MS, LANE_HEAD],
+    [200, END],
+  ] as const) {
+    const place = expected === END ? "where the last statement ended" : "the head";
+    it(`is ${place} when a look of ${tookMs} ms found less than was wanted`, () => {
+      const start = new LeaseStart();
+      for (const atMs of [tookMs, 2 * tookMs]) start.lookedFromHead(tookMs, atMs, false);
+      start.leased(END.priority, END.position);
+
+      assert.deepEqual(start.next(2 * tookMs), expected);
+    });
+  }
+
   it("is the head again after ten seconds, however long looking from there takes", () => {
     const start = new LeaseStart();
-    for (const atMs of [0, 5_000]) start.lookedFromHead(5_000, atMs);
+    for (const atMs of [0, 5_000]) start.lookedFromHead(5_000, atMs, true);
     start.leased(0, 1_000);
 
     const places = [14_999, 15_000].map((atMs) => start.next(atMs));
@@ -73,8 +87,8 @@ describe("LeaseStart", () => {
 /** After two looks from the head, the second of which ended at 2 × LOOK_MS. */
 function aRestingStart(): LeaseStart {
   const start = new LeaseStart();
-  start.lookedFromHead(LOOK_MS, LOOK_MS);
-  start.lookedFromHead(LOOK_MS, 2 * LOOK_MS);
+  start.lookedFromHead(LOOK_MS, LOOK_MS, true);
+  start.lookedFromHead(LOOK_MS, 2 * LOOK_MS, true);
   start.leased(END.priority, END.position);
   return start;
 }

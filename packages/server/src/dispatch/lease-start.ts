@@ -2,7 +2,9 @@
  * Where lease statements begin to look in a lane. Before its first ready job stand those that were leased lately, and the
  * index entries of all that were leased and ended since the last vacuum: thousands when workers are many, and millions when
  * somebody holds a snapshot for ten minutes. So after a look from the lane's head the next statements begin where the one
- * before ended, for so long that looks from the head take a small part of the time.
+ * before ended, for so long that looks from the head take a small part of the time. Not where the lane alone could not fill
+ * the slots, unless the look was dear: there the next statement finds whether the lane is empty, which only a look from the
+ * head can tell.
  *
  * What stands before that place all the same, such as a job that another server queued with a higher priority or one that is
  * tried again at once, is found by the next look from the head. There is one as soon as a statement found less than it
@@ -10,6 +12,8 @@
  */
 import { LANE_HEAD, type LanePlace } from "../store/job-lease.ts";
 
+/** A look from the head that takes longer is dear. Statements of 1,000 rows take 20 to 40 ms on a busy machine. */
+const DEAR_MS = 100;
 /** After a look from the head so many times its duration pass until the next one, */
 const REST_TIMES = 10;
 /** but no more than this. */
@@ -25,11 +29,16 @@ export class LeaseStart {
     return nowMs < this.#restsUntilMs ? this.#end : LANE_HEAD;
   }
 
-  /** Notes a look from the head. One that took long alone may have waited for something else than the index. */
-  lookedFromHead(tookMs: number, nowMs: number): void {
+  /**
+   * Notes a look from the head. One that took long alone may have waited for something else than the index.
+   *
+   * @param hasMore whether the lane filled all slots, so that more may stand in it
+   */
+  lookedFromHead(tookMs: number, nowMs: number, hasMore: boolean): void {
     const usualMs = Math.min(tookMs, this.#headMs);
     this.#headMs = tookMs;
-    this.#restsUntilMs = nowMs + Math.min(REST_MS_MAX, usualMs * REST_TIMES);
+    if (hasMore || usualMs > DEAR_MS)
+      this.#restsUntilMs = nowMs + Math.min(REST_MS_MAX, usualMs * REST_TIMES);
   }
 
   /** Notes the last job that a statement leased. */

@@ -172,8 +172,11 @@ export class Leaser {
 
   #notePlaces(looks: readonly LaneShare[], rows: readonly LeaseRow[], tookMs: number): void {
     const { lanes, now } = this.#options;
-    for (const { laneId, from } of looks) {
-      if (from === LANE_HEAD) lanes.byId(laneId)?.leaseStart.lookedFromHead(tookMs, now());
+    const counts = countByLane(rows);
+    for (const { laneId, from, most } of looks) {
+      if (from !== LANE_HEAD) continue;
+      const hasMore = (counts.get(laneId) ?? 0) >= most;
+      lanes.byId(laneId)?.leaseStart.lookedFromHead(tookMs, now(), hasMore);
     }
     const lastOfLane = new Map<number, LeaseRow>();
     for (const row of rows) lastOfLane.set(row.lane_id, row);
@@ -197,6 +200,12 @@ function inSlots(
   });
 }
 
+function countByLane(rows: readonly { readonly lane_id: number }[]): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  for (const row of rows) counts.set(row.lane_id, (counts.get(row.lane_id) ?? 0) + 1);
+  return counts;
+}
+
 function inputBytes(rows: readonly LeaseRow[]): number {
   return rows.reduce((sum, row) => sum + Buffer.byteLength(row.input), 0);
 }
@@ -206,8 +215,7 @@ function lanesEmptied(
   shares: readonly LaneShare[],
   rows: readonly { readonly lane_id: number }[],
 ): ReadonlySet<number> {
-  const counts = new Map<number, number>();
-  for (const row of rows) counts.set(row.lane_id, (counts.get(row.lane_id) ?? 0) + 1);
+  const counts = countByLane(rows);
   return new Set(
     shares
       .filter(({ laneId, most }) => (counts.get(laneId) ?? 0) < most)

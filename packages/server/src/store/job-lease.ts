@@ -1,8 +1,8 @@
 /**
  * Statements that give jobs to workers and follow them.
  *
- * The lease protocol (lease-batch.ts finds who holds what). A job is leased by setting it running with the id of a worker and the next attempt number; the pair
- * (job id, attempt) is the fence of every later write. Rows carry no expiry: the row names its worker, the worker's row
+ * The lease protocol. A job is leased by setting it running with the id of a worker and the next attempt number; the pair
+ * (job id, attempt) is the fence of every later write, and a batch of leases (lease-batch.ts) tells who holds what. Rows carry no expiry: the row names its worker, the worker's row
  * names its server, and the server renews its own row each second. A worker's lease is over when it has been detached for
  * longer than its lease, or when its server has not renewed for that long; then the reaper takes all its jobs back in one
  * transaction and marks the worker gone. A worker that reconnects before that, to any server, changes one row, its own,
