@@ -22,8 +22,8 @@ import {
   SERVER_RENEW_MS,
   SLOW_POLL_MS,
 } from "./domain/limits.ts";
-import { ServerLease } from "./services/server-lease.ts";
 import { tidyLeasesOnce } from "./services/lease-tidier.ts";
+import { ServerLease } from "./services/server-lease.ts";
 import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";

@@ -134,7 +134,8 @@ export class Leaser {
       await patiently(db, () => laneReady(db), Number.POSITIVE_INFINITY);
       return true;
     }
-    this.#notePlaces(looks, rows, now() - startMs);
+    const byLane = Map.groupBy(rows, (row) => row.lane_id);
+    this.#notePlaces(looks, byLane, now() - startMs);
     const jobs = inSlots(rows, slots).map((row) => {
       const lane = row && lanes.byId(row.lane_id);
       if (row === undefined || lane === undefined) return undefined;
@@ -146,7 +147,7 @@ export class Leaser {
     // Whether the inputs of more would have been too much for one answer.
     const isCut = inputBytes(rows) >= BATCH_BYTES_MAX;
     if (rows.length < slots.length && !isCut) {
-      const emptied = lanesEmptied(shares, rows);
+      const emptied = lanesEmptied(shares, byLane);
       looked.forEach((lane, index) => {
         if (!emptied.has(lane.id)) return;
         if (looks[index]?.from === LANE_HEAD) lane.markEmpty(wakeUps[index] ?? -1);
@@ -170,18 +171,18 @@ export class Leaser {
     });
   }
 
-  #notePlaces(looks: readonly LaneShare[], rows: readonly LeaseRow[], tookMs: number): void {
+  #notePlaces(looks: readonly LaneShare[], byLane: RowsByLane, tookMs: number): void {
     const { lanes, now } = this.#options;
-    const counts = countByLane(rows);
     for (const { laneId, from, most } of looks) {
       if (from !== LANE_HEAD) continue;
-      const hasMore = (counts.get(laneId) ?? 0) >= most;
+      const hasMore = leasedCount(byLane, laneId) >= most;
       lanes.byId(laneId)?.leaseStart.lookedFromHead(tookMs, now(), hasMore);
     }
-    const lastOfLane = new Map<number, LeaseRow>();
-    for (const row of rows) lastOfLane.set(row.lane_id, row);
-    for (const [laneId, row] of lastOfLane) {
-      lanes.byId(laneId)?.leaseStart.leased(row.priority, row.queue_position);
+    for (const [laneId, rows] of byLane) {
+      const last = rows.at(-1);
+      if (last !== undefined) {
+        lanes.byId(laneId)?.leaseStart.leased(last.priority, last.queue_position);
+      }
     }
   }
 }
@@ -191,19 +192,15 @@ function inSlots(
   rows: readonly LeaseRow[],
   slots: readonly ReservedSlot[],
 ): readonly (LeaseRow | undefined)[] {
-  const ofWorker = Map.groupBy(rows, (row) => row.worker_id);
-  const takenOf = new Map<number, number>();
-  return slots.map(({ session }) => {
-    const taken = takenOf.get(session.id) ?? 0;
-    takenOf.set(session.id, taken + 1);
-    return ofWorker.get(session.id)?.[taken];
-  });
+  const byWorker = Map.groupBy(rows, (row) => row.worker_id);
+  const leftOf = new Map(Array.from(byWorker, ([workerId, own]) => [workerId, own.values()]));
+  return slots.map(({ session }) => leftOf.get(session.id)?.next().value);
 }
 
-function countByLane(rows: readonly { readonly lane_id: number }[]): ReadonlyMap<number, number> {
-  const counts = new Map<number, number>();
-  for (const row of rows) counts.set(row.lane_id, (counts.get(row.lane_id) ?? 0) + 1);
-  return counts;
+type RowsByLane = ReadonlyMap<number, readonly LeaseRow[]>;
+
+function leasedCount(byLane: RowsByLane, laneId: number): number {
+  return byLane.get(laneId)?.length ?? 0;
 }
 
 function inputBytes(rows: readonly LeaseRow[]): number {
@@ -211,14 +208,10 @@ function inputBytes(rows: readonly LeaseRow[]): number {
 }
 
 /** The lanes that gave less than their share. */
-function lanesEmptied(
-  shares: readonly LaneShare[],
-  rows: readonly { readonly lane_id: number }[],
-): ReadonlySet<number> {
-  const counts = countByLane(rows);
+function lanesEmptied(shares: readonly LaneShare[], byLane: RowsByLane): ReadonlySet<number> {
   return new Set(
     shares
-      .filter(({ laneId, most }) => (counts.get(laneId) ?? 0) < most)
+      .filter(({ laneId, most }) => leasedCount(byLane, laneId) < most)
       .map(({ laneId }) => laneId),
   );
 }

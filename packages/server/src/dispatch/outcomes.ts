@@ -106,7 +106,8 @@ export class Outcomes {
   /** Has the end of an attempt written. @param known as its session holds it, or as its row says */
   #book(known: HeldAttempt | EndedAttempt, outcome: AttemptOutcome, owner: EndingOwner): void {
     const { jobId, attempt, result, durationMs } = outcome;
-    const held = "heardAtMs" in known ? known : undefined;
+    const isHeld = "heardAtMs" in known;
+    const held = isHeld ? known : undefined;
     if (outcome.kind === "succeeded") {
       // Nothing depends on what came before: whatever succeeds is over.
       this.#writer.add({
@@ -122,7 +123,7 @@ export class Outcomes {
       });
       return;
     }
-    const ended = "heardAtMs" in known ? endedOf(known, this.#options) : known;
+    const ended = isHeld ? endedOf(known, this.#options) : known;
     const decision = decideOutcome(ended, outcome, this.#options.random());
     this.#writer.add({ owner, held, jobId, attempt, durationMs, ...decision });
   }

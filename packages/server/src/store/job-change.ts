@@ -244,15 +244,18 @@ export function jobNextDue(db: Db): Promise<readonly { readonly due_in_ms: numbe
   );
 }
 
+/** A job that waits past its queue timeout or total deadline. */
+export const expiredJob = sql`state in ('waiting', 'scheduled', 'queued')
+       and (start_by is not null or finish_by is not null)
+       and least(start_by, finish_by) <= baton.clock()`;
+
 /** Locks jobs that wait past their queue timeout or total deadline. */
 export function jobLockExpired(tx: Db, limit: number): Promise<readonly { readonly id: string }[]> {
   return tx.query(
     sql`
     select id
       from baton.job
-     where state in ('waiting', 'scheduled', 'queued')
-       and (start_by is not null or finish_by is not null)
-       and least(start_by, finish_by) <= baton.clock()
+     where ${expiredJob}
      order by least(start_by, finish_by)
      limit ${limit}
        for update skip locked`,

@@ -111,13 +111,11 @@ export async function jobList(db: Db, options: JobListOptions): Promise<readonly
   const states =
     filter.states === undefined || filter.states.length === 0 ? undefined : filter.states;
   const below = beforeId === undefined ? sql`` : sql`and job.id < ${beforeId}`;
-  const inState =
-    states === undefined ? sql`` : sql`and job.state = any(${states}::baton.job_state[])`;
-  const isOfRunning = states?.every((state) => state === "running") ?? false;
+  const inState = states === undefined ? sql`` : sql`and ${isIn(states)}`;
   const page = (table: Statement, isLive: boolean): Statement => sql`
     (select ${columns(isLive, includePayloads)}
        from ${table} as job
-      where ${filterConditions(filter)} ${inState} ${below} ${isOfRunning ? sql`and ${runs}` : sql``}
+      where ${filterConditions(filter)} ${inState} ${below}
       order by job.id desc
       limit ${limit})`;
   const wants = (candidates: readonly JobState[]): boolean =>
@@ -133,6 +131,13 @@ export async function jobList(db: Db, options: JobListOptions): Promise<readonly
      order by job.id desc
      limit ${limit}`);
   return rows.map(toJob);
+}
+
+/** The condition that a row called `job` is in one of these states, at least one. */
+function isIn(states: readonly JobState[]): Statement {
+  // Among many that are queued they are found by their batches.
+  if (states.every((state) => state === "running")) return runs;
+  return sql`job.state = any(${states}::baton.job_state[])`;
 }
 
 /** Of these ids, the jobs that match a filter's tag and instants. */

@@ -16,21 +16,24 @@ export function insertBatches(held: Statement): Statement {
        group by worker_id`;
 }
 
+/** The condition that a row called `job` stands in a batch: jobs are looked for by their ids. @param where which batches */
+const standsInBatch = (where: Statement): Statement =>
+  sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch ${where}))`;
+
+/** The condition that a row called `job` runs, said so that it is not looked for among all live jobs. */
+export const runs: Statement = sql`${standsInBatch(sql``)} and job.state = 'running'`;
+
 /** The condition that a row called `job` runs with one of these workers. @param workerIds an array */
 export function runsWith(workerIds: Statement): Statement {
-  return sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch
-                             where batch.worker_id = any(${workerIds})))
-         and job.worker_id = any(${workerIds})`;
+  return sql`${standsInBatch(sql`where batch.worker_id = any(${workerIds})`)} and job.worker_id = any(${workerIds})`;
 }
 
 /** The same, of jobs that were leased longer ago than that: cheap, as of the others there can be many. */
 export function runsLongWith(workerIds: Statement, forMs: number): Statement {
-  return sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch
-                             where batch.worker_id = any(${workerIds})
-                               and (batch.generation > 0
-                                    or batch.created_at < baton.clock() - ${forMs}::integer * interval '1 ms')))
-         and job.worker_id = any(${workerIds})
-         and job.leased_at < baton.clock() - ${forMs}::integer * interval '1 ms'`;
+  const longAgo = sql`baton.clock() - ${forMs}::integer * interval '1 ms'`;
+  const inOldBatch = standsInBatch(sql`
+             where batch.worker_id = any(${workerIds}) and (batch.generation > 0 or batch.created_at < ${longAgo})`);
+  return sql`${inOldBatch} and job.worker_id = any(${workerIds}) and job.leased_at < ${longAgo}`;
 }
 
 /**
@@ -43,10 +46,6 @@ export const running: Statement = sql`baton.lease_batch as batch
                 where job.id = any(batch.job_ids)
                   and job.worker_id = batch.worker_id
                   and job.leased_at <= batch.created_at) as job`;
-
-/** The condition that a row called `job` runs, said so that it is not looked for among all live jobs. */
-export const runs: Statement = sql`job.id = any(array(select unnest(batch.job_ids) from baton.lease_batch as batch))
-         and job.state = 'running'`;
 
 /**
  * Takes the batches of one worker away, for who takes back all that it holds. One that a statement under way still writes

@@ -1,5 +1,6 @@
-/** One look at whether the clock has brought anything about that a reaper must act on. */
+/** Looks at whether the clock has brought anything about that a reaper must act on. */
 import type { Db } from "./db.ts";
+import { expiredJob } from "./job-change.ts";
 import { silentServer } from "./server.ts";
 import { sql } from "./sql.ts";
 import { lostWorker } from "./worker.ts";
@@ -30,11 +31,7 @@ export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<re
 export function jobOverdue(db: Db): Promise<readonly { readonly has_expired: boolean }[]> {
   return db.query(
     sql`
-    select exists (select
-                     from baton.job
-                    where state in ('waiting', 'scheduled', 'queued')
-                      and (start_by is not null or finish_by is not null)
-                      and least(start_by, finish_by) <= baton.clock()) as has_expired`,
+    select exists (select from baton.job where ${expiredJob}) as has_expired`,
     "job_overdue",
   );
 }

@@ -1,4 +1,4 @@
-/** Statements about the dead rows of the table of live jobs. */
+/** Statements about the dead rows of the table of live jobs, and of the batches of their leases. */
 import type pg from "pg";
 
 import type { Db } from "./db.ts";
