@@ -40,6 +40,8 @@ describe("describeSchema", () => {
     ],
     ["an option of a table", "alter table baton.job set (fillfactor = 80)"],
     ["how a column is stored", "alter table baton.job alter column input set storage external"],
+    ["how a column is sampled", "alter table baton.job alter column tags set statistics 0"],
+    ["what is published of rows that go", "alter table baton.event replica identity full"],
     ["a value of an enum", "alter type baton.outcome add value 'other'"],
     [
       "the body of a function",
@@ -76,6 +78,11 @@ describe("describeSchema", () => {
       "a rule",
       "create rule r as on delete to baton.queue do instead nothing",
       /rule r on baton\.queue/,
+    ],
+    [
+      "a replica identity by an index",
+      "alter table baton.queue replica identity using index queue_pkey",
+      /replica identity of baton\.queue/,
     ],
   ] as const) {
     it(`refuses ${name}, which it cannot describe`, async (t) => {

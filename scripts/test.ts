@@ -13,7 +13,8 @@ import { dirname, join, relative } from "node:path";
 import { finished } from "node:stream/promises";
 import { run, type TestsStream } from "node:test";
 import { spec } from "node:test/reporters";
-import { parseArgs } from "node:util";
+
+import { Command } from "commander";
 
 import { onParentExit } from "../packages/server/src/cli/parent.ts";
 import { TEST_POSTGRES } from "../packages/server/test/run-postgres.ts";
@@ -34,13 +35,20 @@ const TIMEOUTS_MS = {
 };
 const EXIT_INTERRUPTED = 130;
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { name: { type: "string", multiple: true }, torture: { type: "boolean" } },
-});
+interface Flags {
+  readonly name?: readonly string[];
+  readonly torture?: boolean;
+}
 
-const withTorture =
-  options.torture === true || positionals.some((part) => part.includes("torture"));
+const command = new Command("npm test --")
+  .argument("[files...]", "files, folders or parts of their paths (default: all)")
+  .option("--name <pattern>", "only tests whose names match; may stand several times", append)
+  .option("--torture", "the long tests, in test/torture, too")
+  .parse();
+const parts = command.args;
+const options = command.opts<Flags>();
+
+const withTorture = options.torture === true || parts.some((part) => part.includes("torture"));
 const timeoutsMs = TIMEOUTS_MS[withTorture ? "torture" : "usual"];
 
 const interrupt = new AbortController();
@@ -55,16 +63,20 @@ onParentExit(() => interrupt.abort());
 // `npm test | head`: nobody reads on.
 process.stdout.on("error", () => interrupt.abort());
 
-const files = chooseFiles(positionals);
+const files = chooseFiles();
 if (files.length === 0) {
-  console.error(`No test file matches ${positionals.join(" ")}.`);
+  console.error(`No test file matches ${parts.join(" ")}.`);
   process.exitCode = 1;
 } else {
   process.exitCode = await runWithPostgres(files);
 }
 
+function append(pattern: string, before: readonly string[] = []): readonly string[] {
+  return [...before, pattern];
+}
+
 /** The files to run: all, or those whose path below the root contains one of the given parts. */
-function chooseFiles(parts: readonly string[]): readonly string[] {
+function chooseFiles(): readonly string[] {
   const wanted = parts.map((part) => part.replace(/^\.\//, ""));
   return PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: ROOT }).sort())
     .filter((file) => withTorture || !file.startsWith("test/torture/"))

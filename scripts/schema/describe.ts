@@ -121,6 +121,11 @@ async function refuseUnknown(db: Db): Promise<void> {
      where relnamespace = 'baton'::regnamespace
        and rulename <> '_RETURN'
      union all
+    select 'replica identity of ' || oid::regclass || ' by an index'
+      from pg_class
+     where relnamespace = 'baton'::regnamespace
+       and relreplident = 'i'
+     union all
     select 'statistics ' || stxname
       from pg_statistic_ext
      where stxnamespace = 'baton'::regnamespace

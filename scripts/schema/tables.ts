@@ -9,6 +9,8 @@ interface Table {
   /** "baton.job for values in ('dead')", for a table that is a partition. */
   readonly partitionOf: string | null;
   readonly options: string | null;
+  /** What is published of a row that goes: "full", "nothing", or null for its primary key, as is usual. */
+  readonly replicaIdentity: string | null;
 }
 
 interface Part {
@@ -41,7 +43,8 @@ async function tableList(db: Db): Promise<readonly Table[]> {
            pg_class.oid::regclass::text as name,
            case when relkind = 'p' then lower(pg_get_partkeydef(pg_class.oid)) end as "partitionKey",
            tree.parent::regclass || ' ' || pg_get_expr(relpartbound, pg_class.oid) as "partitionOf",
-           array_to_string(reloptions, ', ') as options
+           array_to_string(reloptions, ', ') as options,
+           case relreplident when 'f' then 'full' when 'n' then 'nothing' end as "replicaIdentity"
       from tree
       join pg_class on pg_class.oid = tree.oid
      where not (relispartition and relname ~ '_[0-9]{8}$')
@@ -63,6 +66,10 @@ async function describeTable(db: Db, table: Table): Promise<string> {
   return [
     `${head}${partitioned}${options};`,
     ...(await storage(db, table)),
+    ...(await statistics(db, table)),
+    ...(table.replicaIdentity === null
+      ? []
+      : [`alter table ${table.name} replica identity ${table.replicaIdentity};`]),
     ...(await indexes(db, table)),
     "",
   ].join("\n");
@@ -127,6 +134,19 @@ async function storage(db: Db, { oid, name, partitionOf }: Table): Promise<reado
        and attnum > 0
        and not attisdropped
        and attstorage <> typstorage
+     order by attnum`);
+  return rows.map(({ text }) => `alter table ${name} alter column ${text};`);
+}
+
+/** Columns that are sampled more or less than usual; partitions do not have it from their parent. */
+async function statistics(db: Db, { oid, name }: Table): Promise<readonly string[]> {
+  const rows = await db.query<Part>(sql`
+    select quote_ident(attname) || ' set statistics ' || attstattarget as text
+      from pg_attribute
+     where attrelid = ${oid}
+       and attnum > 0
+       and not attisdropped
+       and attstattarget >= 0
      order by attnum`);
   return rows.map(({ text }) => `alter table ${name} alter column ${text};`);
 }

@@ -250,6 +250,11 @@ alter table baton.event
   alter column lane_ids set storage external,
   alter column attempts set storage external;
 
+-- PostgreSQL refuses to delete from published tables that have no key. For such as publish all their tables, rows that go
+-- are told whole; without a publication this writes nothing.
+alter table baton.lease_batch replica identity full;
+alter table baton.job_dead    replica identity full;
+
 -- What no plan depends on is not sampled: in a growing table PostgreSQL takes statistics again and again, and those of
 -- arrays and large values alone took a tenth of all its time.
 alter table baton.job
@@ -313,6 +318,7 @@ create table baton.job_dead_default  partition of baton.job_dead  default;
 create table baton.attempt_default   partition of baton.attempt   default;
 create table baton.log_line_default  partition of baton.log_line  default;
 create table baton.event_default     partition of baton.event     default;
+alter table baton.job_dead_default replica identity full;
 
 -- Makes the partitions of today and the next days. DDL takes no parameters, hence format() in here. A day that has rows
 -- in the net already, after a sleep of weeks, stays there: better than a server that does not start.
@@ -338,7 +344,10 @@ begin
             'create table baton.%I partition of baton.%I for values from (%L) to (%L) '
             'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000)',
             child, parent, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
-          -- A partition does not take this over by itself.
+          -- A partition does not take these over by itself.
+          if (select relreplident = 'f' from pg_class where oid = format('baton.%I', parent)::regclass) then
+            execute format('alter table baton.%I replica identity full', child);
+          end if;
           for column_name in
             select attname from pg_attribute
              where attrelid = format('baton.%I', parent)::regclass and attnum > 0 and attstattarget = 0 and not attisdropped

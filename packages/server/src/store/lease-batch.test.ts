@@ -184,6 +184,25 @@ describe("batches of leases", () => {
       assert.deepEqual(await batchesOf(taken), batchesBefore);
     });
 
+    it("takes nothing of a lease that is about to be committed", async () => {
+      const workerId = await aWorker(db);
+      const lasting = await aRunningJob(db, laneId, workerId);
+      await aQueuedJob(db, laneId);
+
+      const leased = await db.transaction(async (tx) => {
+        const rows = await leaseFrom(tx, [laneId], [workerId]);
+        await tidy();
+        return rows;
+      });
+
+      const [job] = leased;
+      assert.deepEqual(await batchesOf(workerId), [
+        { generation: 0, job_ids: [job?.id] },
+        { generation: 1, job_ids: [lasting.id] },
+      ]);
+      assert.deepEqual(await heldBy(workerId), new Set([lasting.id, job?.id]));
+    });
+
     it("leaves workers that are gone to who takes their jobs back", async () => {
       const workerId = await aWorker(db);
       await releaseWorker(db, { id: workerId, connection: 1 });
