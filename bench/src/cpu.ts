@@ -30,6 +30,21 @@ export async function cpuSince(watched: Watched, before: CpuSeconds): Promise<Cp
   );
 }
 
+/** Clock ticks of all cores since the machine started. */
+export interface MachineTime {
+  /** In which work was waiting, and the host ran other machines. */
+  readonly stolenTicks: number;
+  readonly totalTicks: number;
+}
+
+/** @see proc_stat(5) */
+export async function machineTime(): Promise<MachineTime> {
+  const text = await readFile("/proc/stat", "utf8").catch(() => "");
+  // "cpu  user nice system idle iowait irq softirq steal guest guest_nice"; user and nice contain the guests.
+  const ticks = (/^cpu +(.*)$/m.exec(text)?.[1] ?? "").split(" ").slice(0, 8).map(Number);
+  return { stolenTicks: ticks[7] ?? 0, totalTicks: ticks.reduce((sum, part) => sum + part, 0) };
+}
+
 /** CPU time of one process, in seconds. */
 export async function cpuSeconds(pid: number): Promise<number> {
   return ((await readStat(pid))?.ticks ?? 0) / TICKS_PER_SECOND;

@@ -42,3 +42,5 @@ export interface Scenario {
 
 /** Jobs that the disk has taken when the clock stops, each second. */
 export const THROUGHPUT: Figure = { name: "throughput", unit: "jobs/s" };
+/** Of all processes that take part. */
+export const CPU_TIME: Figure = { name: "CPU time", unit: "µs a job", isLessBetter: true };

@@ -1,5 +1,5 @@
 /** Jobs from the first submission, or from the start of the worker, until the last outcome is durable. */
-import { cpuSince, cpuUsed } from "./cpu.ts";
+import { shownSpeed, startMeter, type Speed } from "./meter.ts";
 import type { Stage } from "./parties.ts";
 import type { Turn } from "./scenario.ts";
 
@@ -20,15 +20,15 @@ export function jobsOf({ options, system }: Turn): number {
   return Math.ceil(options.jobs * system.jobsShare);
 }
 
-/** Submits and runs jobs together, after a warm-up. @returns jobs a second */
-export async function endToEnd(turn: Turn, stage: Stage, run: JobsOfARun): Promise<number> {
+/** Submits and runs jobs together, after a warm-up. */
+export async function endToEnd(turn: Turn, stage: Stage, run: JobsOfARun): Promise<Speed> {
   await startCrew(stage, run);
   await warmUp(turn, stage, run);
   return timed(turn, stage, run.jobs, () => submitAndFinish(turn, stage, run));
 }
 
-/** Lets a worker loose on jobs that are all queued. Its connecting counts. @returns jobs a second */
-export async function burnDown(turn: Turn, stage: Stage, run: JobsOfARun): Promise<number> {
+/** Lets a worker loose on jobs that are all queued. Its connecting counts. */
+export async function burnDown(turn: Turn, stage: Stage, run: JobsOfARun): Promise<Speed> {
   await startCrew(stage, run);
   await warmUp(turn, stage, run);
   await stage.crew.program.ask("halt");
@@ -86,15 +86,10 @@ async function timed(
   stage: Stage,
   jobs: number,
   work: () => Promise<void>,
-): Promise<number> {
-  const before = await cpuUsed(stage);
-  const startMs = performance.now();
+): Promise<Speed> {
+  const end = await startMeter(stage);
   await work();
-  const seconds = (performance.now() - startMs) / 1_000;
-  const cpu = await cpuSince(stage, before);
-  const perJob = Object.entries(cpu).map(
-    ([name, used]) => `${name} ${Math.round((used * 1e6) / jobs)}`,
-  );
-  turn.say(`${Math.round(jobs / seconds)} jobs/s; CPU µs a job: ${perJob.join(", ")}`);
-  return jobs / seconds;
+  const speed = await end(jobs);
+  turn.say(shownSpeed(speed));
+  return speed;
 }

@@ -1,5 +1,6 @@
-import { THROUGHPUT, type Scenario } from "../scenario.ts";
+import { recordSpeed } from "../meter.ts";
 import { openStage } from "../parties.ts";
+import type { Scenario } from "../scenario.ts";
 import { SYSTEMS } from "../systems/all.ts";
 import { burnDown, jobsOf } from "../throughput.ts";
 
@@ -10,6 +11,6 @@ export const BURN_DOWN: Scenario = {
   quickSystems: SYSTEMS.slice(0, 2),
   async run(turn) {
     await using stage = await openStage(turn);
-    turn.record(THROUGHPUT, await burnDown(turn, stage, { jobs: jobsOf(turn) }));
+    recordSpeed(turn, await burnDown(turn, stage, { jobs: jobsOf(turn) }));
   },
 };

@@ -1,5 +1,6 @@
 import { openStage } from "../parties.ts";
-import { THROUGHPUT, type Scenario } from "../scenario.ts";
+import { recordSpeed } from "../meter.ts";
+import type { Scenario } from "../scenario.ts";
 import { SYSTEMS } from "../systems/all.ts";
 import { endToEnd, jobsOf } from "../throughput.ts";
 
@@ -10,6 +11,6 @@ export const END_TO_END: Scenario = {
   quickSystems: SYSTEMS.slice(0, -1),
   async run(turn) {
     await using stage = await openStage(turn);
-    turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs: jobsOf(turn) }));
+    recordSpeed(turn, await endToEnd(turn, stage, { jobs: jobsOf(turn) }));
   },
 };

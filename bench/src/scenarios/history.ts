@@ -1,8 +1,9 @@
 import pg from "pg";
 
 import { BATON } from "../figures.ts";
+import { recordSpeed } from "../meter.ts";
 import { openStage, type Stage } from "../parties.ts";
-import { THROUGHPUT, type Scenario } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 import { BATON_SYSTEM } from "../systems/baton.ts";
 import { burnDown, jobsOf } from "../throughput.ts";
 
@@ -21,7 +22,7 @@ export const HISTORY: Scenario = {
     {
       await using stage = await openStage(turn);
       const speed = await burnDown(turn, stage, { jobs });
-      turn.record(THROUGHPUT, speed, `${BATON}, empty database`);
+      recordSpeed(turn, speed, `${BATON}, empty database`);
     }
     await using stage = await openStage(turn);
     // Finished jobs as Baton writes them are what the history is made of.
@@ -30,7 +31,7 @@ export const HISTORY: Scenario = {
     await writeHistory(stage, jobs * FINISHED_TIMES, (count) => {
       turn.say(`${count.toLocaleString("en")} finished jobs are written`);
     });
-    turn.record(THROUGHPUT, await burnDown(turn, stage, { jobs: jobs * QUEUED_TIMES }));
+    recordSpeed(turn, await burnDown(turn, stage, { jobs: jobs * QUEUED_TIMES }));
   },
 };
 

@@ -1,6 +1,7 @@
 import pg from "pg";
 
 import { BATON } from "../figures.ts";
+import { recordSpeed } from "../meter.ts";
 import { openStage } from "../parties.ts";
 import { THROUGHPUT, type Scenario } from "../scenario.ts";
 import { BATON_SYSTEM } from "../systems/baton.ts";
@@ -20,7 +21,7 @@ export const LIMIT: Scenario = {
   async run(turn) {
     await using stage = await openStage(turn);
     const jobs = jobsOf(turn);
-    turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs }));
+    recordSpeed(turn, await endToEnd(turn, stage, { jobs }));
     await stage.crew.program.ask("halt");
     await turn.house.checkpoint();
     const connectionString = stage.site.baton?.databaseUrl;

@@ -1,6 +1,7 @@
 import { BATON } from "../figures.ts";
+import { recordSpeed } from "../meter.ts";
 import { openStage } from "../parties.ts";
-import { THROUGHPUT, type Scenario } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 import { BATON_SYSTEM, LANE_QUEUES, LANE_TASKS } from "../systems/baton.ts";
 import { endToEnd, jobsOf } from "../throughput.ts";
 
@@ -14,10 +15,10 @@ export const MANY_LANES: Scenario = {
     const lanes = { queues: LANE_QUEUES, tasks: LANE_TASKS };
     {
       await using stage = await openStage(turn);
-      turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs, lanes }));
+      recordSpeed(turn, await endToEnd(turn, stage, { jobs, lanes }));
     }
     if (turn.options.isQuick) return;
     await using stage = await openStage(turn);
-    turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs }), `${BATON}, one lane`);
+    recordSpeed(turn, await endToEnd(turn, stage, { jobs }), `${BATON}, one lane`);
   },
 };

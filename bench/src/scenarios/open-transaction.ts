@@ -4,8 +4,9 @@ import pg from "pg";
 
 import { BATON } from "../figures.ts";
 import { startFlood } from "../flood.ts";
+import { recordSpeed, shownSpeed } from "../meter.ts";
 import { openStage } from "../parties.ts";
-import { THROUGHPUT, type Scenario } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 import { BATON_SYSTEM } from "../systems/baton.ts";
 import { startCrew } from "../throughput.ts";
 
@@ -33,8 +34,8 @@ export const OPEN_TRANSACTION: Scenario = {
     await using flood = await startFlood(turn, stage);
     const record = async (when: string): Promise<void> => {
       const speed = await flood.speed(windowMs, sleep);
-      turn.say(`${when}: ${Math.round(speed)} jobs/s`);
-      turn.record(THROUGHPUT, speed, `${BATON}, ${when}`);
+      turn.say(`${when}: ${shownSpeed(speed)}`);
+      recordSpeed(turn, speed, `${BATON}, ${when}`);
     };
     await sleep(Math.min(WARM_UP_MS_MAX, heldMs));
     await record("before");

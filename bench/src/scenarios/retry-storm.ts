@@ -1,5 +1,6 @@
+import { recordSpeed } from "../meter.ts";
 import { openStage } from "../parties.ts";
-import { THROUGHPUT, type Scenario } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 import { SYSTEMS } from "../systems/all.ts";
 import { endToEnd, jobsOf } from "../throughput.ts";
 
@@ -14,6 +15,6 @@ export const RETRY_STORM: Scenario = {
   async run(turn) {
     await using stage = await openStage(turn);
     const jobs = Math.ceil(jobsOf(turn) / 2);
-    turn.record(THROUGHPUT, await endToEnd(turn, stage, { jobs, failures: 1 }));
+    recordSpeed(turn, await endToEnd(turn, stage, { jobs, failures: 1 }));
   },
 };

@@ -11,6 +11,7 @@ import { jobWaste } from "../store/vacuum.ts";
 import { Vacuumer, type VacuumerOptions } from "./vacuumer.ts";
 
 const MANY = 25_000;
+const LARGE_BYTES = 64 * 2 ** 20;
 
 describe("Vacuumer", () => {
   it("leaves a table with few dead rows alone", async (t) => {
@@ -28,6 +29,31 @@ describe("Vacuumer", () => {
     assert.equal(await vacuumer.passOnce(), true);
     assert.equal(await deadCount(db), 0);
     assert.equal(await vacuumer.passOnce(), false);
+  });
+
+  it("leaves a large table its size while many jobs change, and makes it small when few do", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t);
+    await leaveDeadRows(db, MANY, "x".repeat(1_800));
+    const fullBytes = await tableBytes(db);
+
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.deepEqual([await deadCount(db), await tableBytes(db)], [0, fullBytes]);
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.deepEqual([fullBytes > LARGE_BYTES, await tableBytes(db)], [true, 0]);
+  });
+
+  it("does not look again soon at a large table that is full", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t);
+    const laneId = await aLane(db);
+    const input = JSON.stringify("x".repeat(1_800));
+    const jobs = Array.from({ length: MANY }, () => aNewJob(laneId, { input }));
+    await jobInsertPlain(db, [], jobs);
+    await db.query(sql`select pg_stat_force_next_flush()`);
+    const fullBytes = await tableBytes(db);
+
+    assert.equal(await vacuumer.passOnce(), true);
+    assert.equal(await vacuumer.passOnce(), false);
+    assert.deepEqual([fullBytes > LARGE_BYTES, await tableBytes(db)], [true, fullBytes]);
   });
 
   it("rests while a snapshot is in its way, and no longer", async (t) => {
@@ -113,9 +139,11 @@ async function aSnapshot(db: Database): Promise<{ readonly end: () => Promise<vo
   return client;
 }
 
-async function leaveDeadRows(db: Database, count: number): Promise<void> {
+/** @param text of each job's input */
+async function leaveDeadRows(db: Database, count: number, text = ""): Promise<void> {
   const laneId = await aLane(db);
-  const jobs = Array.from({ length: count }, () => aNewJob(laneId));
+  const input = JSON.stringify(text);
+  const jobs = Array.from({ length: count }, () => aNewJob(laneId, { input }));
   await db.transaction(async (tx) => {
     for (let first = 0; first < count; first += 5_000) {
       await jobInsertPlain(tx, [], jobs.slice(first, first + 5_000));
@@ -128,6 +156,10 @@ async function leaveDeadRows(db: Database, count: number): Promise<void> {
 
 async function beginTransactions(db: Database, count: number): Promise<void> {
   for (let n = 0; n < count; n += 1) await db.query(sql`select pg_current_xact_id()`);
+}
+
+async function tableBytes(db: Database): Promise<number> {
+  return (await jobWaste(db))[0]?.table_bytes ?? 0;
 }
 
 async function deadCount(db: Database): Promise<number | undefined> {

@@ -2,7 +2,7 @@
  * Vacuums the table of live jobs, whose rows turn over within seconds. PostgreSQL's own autovacuum looks once a minute by
  * default, when a busy queue has left millions of dead rows; and while somebody holds a snapshot it reads the whole growing
  * table again and again, and may remove nothing. Here a pass that was in vain is followed by a rest, until the snapshot that
- * was in its way is gone.
+ * was in its way is gone. What the table has grown by then is used again, and given back to the disk when little happens.
  */
 import { isLockTimeout, type Database } from "../store/db.ts";
 import { jobVacuum, jobWaste, type JobWaste } from "../store/vacuum.ts";
@@ -16,6 +16,10 @@ const DEAD_ROWS_MIN = 20_000;
 const REST_TIMES = 20;
 /** but no more than this: snapshots of other users cannot be seen. */
 const REST_MS_MAX = 60_000;
+/** A table that is no larger is not worth a look at whether it could be smaller, */
+const SHRINK_BYTES_MIN = 64 * 2 ** 20;
+/** nor is any so soon after the last one. */
+const SHRINK_REST_MS = 10 * 60_000;
 /** Younger snapshots are those of statements under way, which are in nobody's way for long. */
 const SNAPSHOT_AGE_MIN = 100;
 
@@ -34,6 +38,7 @@ export class Vacuumer {
   #restsUntilMs = Number.NEGATIVE_INFINITY;
   /** Of the snapshot that was in the way of the last pass. */
   #snapshotAge = 0;
+  #mayShrinkAtMs = Number.NEGATIVE_INFINITY;
   #notice = "";
 
   constructor(options: VacuumerOptions) {
@@ -44,10 +49,13 @@ export class Vacuumer {
   async passOnce(): Promise<boolean> {
     const { db, signal, now } = this.#options;
     const [waste] = await jobWaste(db);
-    if (waste === undefined || !this.#isWorthWhile(waste)) return false;
+    if (waste === undefined) return false;
+    const shrinks = this.#isTooLarge(waste);
+    if (!shrinks && !this.#isWorthWhile(waste)) return false;
     const startMs = now();
+    if (shrinks) this.#mayShrinkAtMs = startMs + SHRINK_REST_MS;
     try {
-      await this.#vacuum();
+      await this.#vacuum(shrinks);
     } catch (error) {
       // The server stops, or another one is at it.
       if (signal.aborted || isLockTimeout(error)) return false;
@@ -62,7 +70,7 @@ export class Vacuumer {
     return true;
   }
 
-  async #vacuum(): Promise<void> {
+  async #vacuum(shrinks: boolean): Promise<void> {
     const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(PASS_MS_MAX)]);
     const client = await this.#options.db.connect("baton-vacuum");
     client.on("notice", ({ message = "" }) => this.#tell(message));
@@ -70,7 +78,7 @@ export class Vacuumer {
     signal.addEventListener("abort", end, { once: true });
     try {
       signal.throwIfAborted();
-      await jobVacuum(client);
+      await jobVacuum(client, shrinks);
     } finally {
       signal.removeEventListener("abort", end);
       await client.end().catch(() => undefined);
@@ -87,6 +95,12 @@ export class Vacuumer {
   #rest(restMs: number): void {
     this.#restMs = restMs;
     this.#restsUntilMs = this.#options.now() + restMs;
+  }
+
+  /** Whether it is large, while few jobs change. */
+  #isTooLarge({ dead_count, table_bytes }: JobWaste): boolean {
+    const isQuiet = dead_count < DEAD_ROWS_MIN;
+    return isQuiet && table_bytes >= SHRINK_BYTES_MIN && this.#options.now() >= this.#mayShrinkAtMs;
   }
 
   #isWorthWhile({ dead_count, vacuumed_ago_ms, snapshot_age }: JobWaste): boolean {

@@ -14,6 +14,8 @@ export interface JobWaste {
    * from removing what ended after it. 0 when none is held.
    */
   readonly snapshot_age: number;
+  /** Of the table's file, without its indexes. */
+  readonly table_bytes: number;
 }
 
 /** @returns one row */
@@ -27,7 +29,8 @@ export function jobWaste(db: Db): Promise<readonly JobWaste[]> {
              where activity.datname = current_database()
                and activity.pid <> pg_backend_pid()
                -- Whose snapshots are in nobody's way.
-               and activity.backend_type is distinct from 'autovacuum worker') as snapshot_age
+               and activity.backend_type is distinct from 'autovacuum worker') as snapshot_age,
+           pg_relation_size(stat.relid) as table_bytes
       from pg_stat_user_tables as stat
      where stat.relid = 'baton.job'::regclass`,
     "job_waste",
@@ -35,15 +38,22 @@ export function jobWaste(db: Db): Promise<readonly JobWaste[]> {
 }
 
 /**
- * Makes room where dead rows were. Waits for somebody else's vacuum for five seconds; an autovacuum gives way after one.
+ * Makes room where dead rows were. The table's file keeps its size unless it is asked to end where its last row stands: for
+ * that PostgreSQL locks everybody out again and again, for some milliseconds each, and no other vacuum can run meanwhile.
+ * Waits for somebody else's vacuum for five seconds; an autovacuum gives way after one.
  *
  * @param client a connection of its own: its settings change, and a large table takes longer than any other statement may
+ * @param shrinks whether the file is cut off behind its last row
  * @throws 55P03 when another vacuum did not end in time
  */
-export async function jobVacuum(client: Pick<pg.Client, "query">): Promise<void> {
+export async function jobVacuum(client: Pick<pg.Client, "query">, shrinks: boolean): Promise<void> {
   await client.query("set lock_timeout = '5s'; set statement_timeout = 0");
   // When this process is gone nobody needs the rest of it. Some platforms cannot tell, and refuse.
   await client.query("set client_connection_check_interval = '2s'").catch(() => undefined);
   // Autovacuum is never parallel either: two more processes, which need a /dev/shm.
-  await client.query("vacuum (parallel 0) baton.job, baton.lease_batch");
+  await client.query(
+    shrinks
+      ? "vacuum (parallel 0) baton.job, baton.lease_batch"
+      : "vacuum (parallel 0, truncate off) baton.job, baton.lease_batch",
+  );
 }
