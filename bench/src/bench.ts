@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { onParentExit } from "../../packages/server/src/cli/parent.ts";
 import { parseArguments, settingsRecord } from "./arguments.ts";
 import { barLines } from "./bars.ts";
+import { machineTime, stolenSince } from "./cpu.ts";
 import { figureTables } from "./figures.ts";
 import { openHouse } from "./house.ts";
 import { runScenarios } from "./run-scenarios.ts";
@@ -51,18 +52,23 @@ async function bench(): Promise<void> {
   const about = await surroundings(house, systems, redis);
   say(surroundingsText(about));
 
+  const before = await machineTime();
   const samples = await runScenarios({ house, systems, settings, say });
+  const stolenShare = await stolenSince(before);
 
   console.log(`\n${figureTables(samples)}\n`);
   if (settings.isQuick)
     console.log("A quick run proves that things work; its figures are no measurements.");
   for (const line of barLines(samples)) console.log(line);
   console.log(`\n${surroundingsText(about)}`);
+  console.log(
+    `The host gave ${Math.round(stolenShare * 100)} % of the machine's time to others meanwhile. Above a few per cent compare CPU times, not speeds.`,
+  );
   if (settings.jsonFile !== undefined) {
     const file = resolve(process.env["INIT_CWD"] ?? ".", settings.jsonFile);
     await writeFile(
       file,
-      `${JSON.stringify({ about, settings: settingsRecord(settings), samples }, null, 2)}\n`,
+      `${JSON.stringify({ about, settings: settingsRecord(settings), stolenShare, samples }, null, 2)}\n`,
     );
   }
 }

@@ -45,6 +45,13 @@ export async function machineTime(): Promise<MachineTime> {
   return { stolenTicks: ticks[7] ?? 0, totalTicks: ticks.reduce((sum, part) => sum + part, 0) };
 }
 
+/** Of the machine's time since then, what its host gave to other machines though work was waiting: 0 to 1. */
+export async function stolenSince(before: MachineTime): Promise<number> {
+  const now = await machineTime();
+  const totalTicks = now.totalTicks - before.totalTicks;
+  return totalTicks > 0 ? (now.stolenTicks - before.stolenTicks) / totalTicks : 0;
+}
+
 /** CPU time of one process, in seconds. */
 export async function cpuSeconds(pid: number): Promise<number> {
   return ((await readStat(pid))?.ticks ?? 0) / TICKS_PER_SECOND;

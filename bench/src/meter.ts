@@ -1,5 +1,5 @@
 /** What a stretch of work cost: time, everybody's CPU, and how much of the machine the host gave to others meanwhile. */
-import { cpuSince, cpuUsed, machineTime, type CpuSeconds } from "./cpu.ts";
+import { cpuSince, cpuUsed, machineTime, stolenSince, type CpuSeconds } from "./cpu.ts";
 import type { Stage } from "./parties.ts";
 import { CPU_TIME, THROUGHPUT, type Turn } from "./scenario.ts";
 
@@ -8,7 +8,7 @@ export interface Speed {
   readonly jobsPerSecond: number;
   /** Microseconds of CPU a job, by what used them. */
   readonly cpuUs: CpuSeconds;
-  /** Of the machine's time, 0 to 1: what its host gave to other machines though work was waiting. */
+  /** Of the machine's time, 0 to 1. */
   readonly stolenShare: number;
 }
 
@@ -18,14 +18,13 @@ export async function startMeter(stage: Stage): Promise<(jobs: number) => Promis
   const startMs = performance.now();
   return async (jobs) => {
     const seconds = (performance.now() - startMs) / 1_000;
-    const [cpu, machine] = await Promise.all([cpuSince(stage, cpuBefore), machineTime()]);
-    const total = machine.totalTicks - machineBefore.totalTicks;
+    const cpu = await cpuSince(stage, cpuBefore);
     return {
       jobsPerSecond: jobs / seconds,
       cpuUs: Object.fromEntries(
         Object.entries(cpu).map(([name, used]) => [name, (used * 1e6) / jobs]),
       ),
-      stolenShare: total > 0 ? (machine.stolenTicks - machineBefore.stolenTicks) / total : 0,
+      stolenShare: await stolenSince(machineBefore),
     };
   };
 }
