@@ -62,7 +62,7 @@ async function bench(): Promise<void> {
   for (const line of barLines(samples)) console.log(line);
   console.log(`\n${surroundingsText(about)}`);
   console.log(
-    `The host gave ${Math.round(stolenShare * 100)} % of the machine's time to others meanwhile. Above a few per cent compare CPU times, not speeds.`,
+    `The host gave ${Math.round(stolenShare * 100)} % of the machine's time to others meanwhile. Above a few per cent figures say little.`,
   );
   if (settings.jsonFile !== undefined) {
     const file = resolve(process.env["INIT_CWD"] ?? ".", settings.jsonFile);

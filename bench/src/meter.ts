@@ -3,7 +3,7 @@ import { cpuSince, cpuUsed, machineTime, stolenSince, type CpuSeconds } from "./
 import type { Stage } from "./parties.ts";
 import { CPU_TIME, THROUGHPUT, type Turn } from "./scenario.ts";
 
-/** How fast jobs ran, and at what cost: unlike the first, the second depends little on what else the host does. */
+/** How fast jobs ran, and at what cost: the second depends less on what else the host does. */
 export interface Speed {
   readonly jobsPerSecond: number;
   /** Microseconds of CPU a job, by what used them. */
