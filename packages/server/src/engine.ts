@@ -28,7 +28,7 @@ import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
 import { pruneOnce, type Retention } from "./services/pruner.ts";
-import { expireOnce, reapGoneOnce, reapOnce, type ReapOptions } from "./services/reaper.ts";
+import { expireOnce, reapGoneOnce, Reaper, type ReapOptions } from "./services/reaper.ts";
 import { Vacuumer } from "./services/vacuumer.ts";
 import { isConnectionError, isLockTimeout, type Database } from "./store/db.ts";
 import { jobCancelRequested } from "./store/job-lease.ts";
@@ -174,6 +174,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       await onRequeuedIds(laneIds);
       onChanged(jobIds);
     },
+    onSilent: () => reaper.wake(),
     now,
   });
 
@@ -228,6 +229,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     onLost: (worker, jobCount) =>
       logger.warn({ worker: worker.name, jobCount }, "worker lost; its jobs were taken back"),
   });
+  const reaper = new Reaper(reaping, now);
 
   const drain = (): void => {
     if (isDraining) return;
@@ -252,7 +254,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const loops = [
     // Apart from everything else: a long sweep must not cost the workers their leases.
     runEvery({ signal, intervalMs: SERVER_RENEW_MS, onError }, renewOnce),
-    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, () => reapOnce(reaping())),
+    runEvery({ signal, intervalMs: REAP_INTERVAL_MS, onError }, () => reaper.passOnce()),
     runEvery({ signal, intervalMs: DETACH_ABSENT_INTERVAL_MS, onError }, () =>
       workerDoor.detachAbsentOnce(),
     ),

@@ -24,6 +24,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
   let database: Database;
   let db: TroubledDatabase;
   let nowMs = 0;
+  let silentCount = 0;
   let dispatch: Dispatch;
   let door: WorkerDoor;
   before(async () => {
@@ -32,6 +33,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
   beforeEach(async (t) => {
     db = aTroubledDatabase(database);
     nowMs = 0;
+    silentCount = 0;
     const now = () => nowMs;
     dispatch = await aDispatch(db, cleanup, { now });
     const serverId = await serverStart(db, t.name, "0.0.0");
@@ -48,6 +50,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
       renewedAgoMs: () => 0,
       onTasks: () => undefined,
       onReleased: async () => undefined,
+      onSilent: () => (silentCount += 1),
       now,
     });
   });
@@ -94,7 +97,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
 
     await door.dropSilentOnce();
 
-    assert.deepEqual([worker.goodbyes, await stateOf(worker)], [[], "active"]);
+    assert.deepEqual([worker.goodbyes, await stateOf(worker), silentCount], [[], "active", 0]);
   });
 
   it("books a worker out that holds nothing and is silent for longer than it may rest", async () => {
@@ -104,6 +107,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
     await door.dropSilentOnce();
 
     assert.deepEqual([worker.goodbyes, await stateOf(worker)], [["lease_expired"], "detached"]);
+    assert.equal(silentCount, 1);
   });
 
   it("books a worker out a lease after it was given a job that it never answered", async () => {

@@ -34,6 +34,8 @@ export interface WorkerDoorOptions {
   readonly onTasks: (names: readonly string[]) => void;
   /** Called with the jobs, and the lanes of those that are queued again, of a worker that took its leave. */
   readonly onReleased: (laneIds: readonly number[], jobIds: readonly string[]) => Promise<void>;
+  /** Called when a worker was booked out that was silent for so long that its lease may be over. */
+  readonly onSilent: () => void;
   readonly now: () => number;
 }
 
@@ -151,7 +153,7 @@ export class WorkerDoor {
 
   /** Drops workers that were silent for longer than they may; the reaper takes their jobs back. */
   async dropSilentOnce(): Promise<void> {
-    const { db, workers, now } = this.#options;
+    const { db, workers, onSilent, now } = this.#options;
     for (const session of workers.all()) {
       const nowMs = now();
       if (!session.isLost && !session.isSilent(nowMs)) continue;
@@ -160,6 +162,7 @@ export class WorkerDoor {
       session.group?.recount();
       // Booked first: should that fail, the next pass finds the worker here again.
       await workerDetach(db, session.key, Math.round(session.silentMs(nowMs)));
+      onSilent();
       workers.leave(session);
       session.sink.goodbye("lease_expired");
     }

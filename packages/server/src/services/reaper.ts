@@ -1,5 +1,5 @@
 /** Takes back what lost workers held, and ends what waited too long. Safe on every server at the same time. */
-import { SWEEP_BATCH_MAX } from "../domain/limits.ts";
+import { REAP_INTERVAL_MS, SWEEP_BATCH_MAX, WORKER_LEASE_MS_MIN } from "../domain/limits.ts";
 import { expireJobs, reapGoneWorker, reapWorker, type ReapReport } from "../operations/sweep.ts";
 import type { Database } from "../store/db.ts";
 import { jobOverdue, overdueFind } from "../store/overdue.ts";
@@ -11,6 +11,12 @@ import { workerGoneHolding } from "../store/worker.ts";
  * default lease, so that the lease, not this, decides when their jobs run again.
  */
 const SERVER_DEAD_MS = 5_000;
+
+/**
+ * How long a look is good for that found nobody who could be lost: what changes right after it takes the shortest lease, and
+ * is found by the second look from now.
+ */
+const REST_MS = WORKER_LEASE_MS_MIN - REAP_INTERVAL_MS;
 
 /** Lost workers handled by one pass. */
 const WORKERS_PER_PASS = 1_000;
@@ -26,14 +32,42 @@ export interface ReapOptions {
   ) => void;
 }
 
-/** One pass. @returns how many workers were lost */
-export async function reapOnce(options: ReapOptions): Promise<number> {
-  const { db, serverId } = options;
-  // Nearly always there is nothing to do, and this one statement is all that a pass costs.
-  const [overdue] = await overdueFind(db, serverId, SERVER_DEAD_MS);
-  if (overdue?.has_dead_server) await serverBury(db, serverId, SERVER_DEAD_MS);
-  // The lease of a dead server's workers may have passed long ago.
-  return overdue?.has_dead_server || overdue?.has_lost_worker ? reapLost(options) : 0;
+/** Takes back what lost workers held. */
+export class Reaper {
+  readonly #options: () => ReapOptions;
+  readonly #now: () => number;
+  #restsUntilMs = Number.NEGATIVE_INFINITY;
+  #wakeCount = 0;
+
+  /** @param options asked for at each pass, as a server that was declared dead gets another id */
+  constructor(options: () => ReapOptions, now: () => number) {
+    this.#options = options;
+    this.#now = now;
+  }
+
+  /** Ends a rest: the lease of a worker that has just lost its connection may be over already. */
+  wake(): void {
+    this.#wakeCount += 1;
+    this.#restsUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** One pass, unless nobody can be lost yet. @returns how many workers were lost */
+  async passOnce(): Promise<number> {
+    const startMs = this.#now();
+    if (startMs < this.#restsUntilMs) return 0;
+    const wakeCount = this.#wakeCount;
+    const options = this.#options();
+    const { db, serverId } = options;
+    // Nearly always there is nothing to do, and this one statement is all that a pass costs.
+    const [overdue] = await overdueFind(db, serverId, SERVER_DEAD_MS);
+    if (overdue === undefined) return 0;
+    if (!overdue.has_candidates && wakeCount === this.#wakeCount) {
+      this.#restsUntilMs = startMs + REST_MS;
+    }
+    if (overdue.has_dead_server) await serverBury(db, serverId, SERVER_DEAD_MS);
+    // The lease of a dead server's workers may have passed long ago.
+    return overdue.has_dead_server || overdue.has_lost_worker ? reapLost(options) : 0;
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** One pass of each background duty, on a real database. */
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { before, describe, it, type TestContext } from "node:test";
 
 import { aLane, aQueuedJob, aRunningJob, aWorker } from "../../test/a-job.ts";
 import { aDatabase } from "../../test/database.ts";
@@ -13,7 +13,7 @@ import { eventFloor } from "../store/event.ts";
 import { sql } from "../store/sql.ts";
 import { promoteOnce } from "./promoter.ts";
 import { pruneOnce } from "./pruner.ts";
-import { expireOnce, reapGoneOnce, reapOnce, type ReapOptions } from "./reaper.ts";
+import { expireOnce, reapGoneOnce, Reaper, type ReapOptions } from "./reaper.ts";
 import { ServerLease } from "./server-lease.ts";
 
 const IDENTITY = { name: "test-server", version: "0.0.0" };
@@ -61,7 +61,7 @@ describe("background duties", () => {
     });
   });
 
-  describe("reapOnce", () => {
+  describe("Reaper", () => {
     const reaping = (serverId = 0, on: Database = db): ReapOptions => ({
       db: on,
       serverId,
@@ -69,7 +69,11 @@ describe("background duties", () => {
       onChanged: () => undefined,
       onLost: () => undefined,
     });
-    const reap = (serverId: number, on?: Database) => reapOnce(reaping(serverId, on));
+    const reap = (serverId: number, on?: Database) =>
+      new Reaper(
+        () => reaping(serverId, on),
+        () => 0,
+      ).passOnce();
 
     it("takes back the work of a dead server's workers when their lease is over, not before", async () => {
       const workerId = await aWorker(db);
@@ -151,6 +155,79 @@ describe("background duties", () => {
       });
 
       assert.equal(statementCount, 1);
+    });
+
+    describe("rests", () => {
+      /** A reaper of the only server, when it looks, and a clock for it. */
+      const aReaper = async (t: TestContext) => {
+        const own = await aDatabase(t);
+        const { id } = await ServerLease.take(own, IDENTITY, () => 0);
+        const clock = { nowMs: 0 };
+        const looks: number[] = [];
+        const counting: Database = {
+          ...own,
+          query: (statement, name) => {
+            looks.push(clock.nowMs);
+            return own.query(statement, name);
+          },
+        };
+        const reaper = new Reaper(
+          () => reaping(id, counting),
+          () => clock.nowMs,
+        );
+        const passAt = async (...instantsMs: readonly number[]): Promise<void> => {
+          for (const ms of instantsMs) {
+            clock.nowMs = ms;
+            await reaper.passOnce();
+          }
+        };
+        return { own, reaper, looks, passAt };
+      };
+
+      it("while nobody can be lost", async (t) => {
+        const { looks, passAt } = await aReaper(t);
+
+        await passAt(0, 500, 1_000, 1_500, 2_000);
+
+        assert.deepEqual(looks, [0, 1_500]);
+      });
+
+      it("until it is woken, also in the middle of a look", async (t) => {
+        const { reaper, looks, passAt } = await aReaper(t);
+
+        await passAt(0);
+        reaper.wake();
+        const looking = passAt(500);
+        reaper.wake();
+        await looking;
+        await passAt(1_000);
+
+        assert.deepEqual(looks, [0, 500, 1_000]);
+      });
+
+      it("not while another server lives", async (t) => {
+        const { own, looks, passAt } = await aReaper(t);
+        await ServerLease.take(own, IDENTITY, () => 0);
+
+        await passAt(0, 500, 1_000);
+
+        assert.deepEqual(looks, [0, 500, 1_000]);
+      });
+
+      it("not while a worker has no connection", async (t) => {
+        const { own, looks, passAt } = await aReaper(t);
+        const workerId = await aWorker(own);
+        await own.query(
+          sql`update baton.worker set detached_at = baton.clock() where id = ${workerId}`,
+        );
+        await own.query(sql`
+          update baton.server set stopped_at = baton.clock()
+           where id = (select server_id from baton.worker where id = ${workerId})`);
+
+        await passAt(0, 500, 1_000);
+
+        assert.deepEqual(looks, [0, 500, 1_000]);
+      });
     });
 
     it("never declares its own server dead", async () => {

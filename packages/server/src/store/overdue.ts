@@ -11,6 +11,8 @@ export interface Overdue {
   readonly has_dead_server: boolean;
   /** For `workerTakeLost`. */
   readonly has_lost_worker: boolean;
+  /** Whether another server lives, or a worker has no connection. Without them nobody is lost before a whole lease is over. */
+  readonly has_candidates: boolean;
 }
 
 /**
@@ -22,7 +24,9 @@ export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<re
   return db.query(
     sql`
     select exists (select from baton.server where ${silentServer(ownId, silentMs)}) as has_dead_server,
-           exists (select from baton.worker where ${lostWorker}) as has_lost_worker`,
+           exists (select from baton.worker where ${lostWorker}) as has_lost_worker,
+           exists (select from baton.server where stopped_at is null and id <> ${ownId})
+           or exists (select from baton.worker where gone_at is null and detached_at is not null) as has_candidates`,
     "overdue_find",
   );
 }
