@@ -64,7 +64,7 @@ describe("test_sleep", () => {
       testContext({ attempt: 3 }),
     );
 
-    assert.deepEqual(result, { sleptMs: 0, attempt: 3 });
+    assert.partialDeepStrictEqual(result, { attempt: 3 });
   });
 
   it("fails for good when told to die", async () => {
