@@ -1,5 +1,5 @@
-import { openStage } from "../parties.ts";
 import { recordSpeed } from "../meter.ts";
+import { openStage } from "../parties.ts";
 import type { Scenario } from "../scenario.ts";
 import { SYSTEMS } from "../systems/all.ts";
 import { endToEnd, jobsOf } from "../throughput.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
 
-import { cpuSince, cpuUsed } from "../cpu.ts";
+import { startMeter } from "../meter.ts";
 import { openStage, type Stage } from "../parties.ts";
 import type { Statement } from "../house.ts";
 import type { Scenario, Turn } from "../scenario.ts";
@@ -28,17 +28,17 @@ export const PROFILE: Scenario = {
     await using counters = await openCounters(stage);
     const database = new URL(stage.site.baton?.databaseUrl ?? stage.site.target).pathname.slice(1);
     await turn.house.statements(database);
-    const before = { cpu: await cpuUsed(stage), ...(await counters.read()) };
+    const end = await startMeter(stage);
+    const before = await counters.read();
 
     await endToEnd(turn, stage, { jobs });
 
     // The warm-up that belongs to it counts too.
     const ran = jobs + warmUpJobsOf(jobs);
     tellStatements(turn, await turn.house.statements(database), ran);
-    const cpu = await cpuSince(stage, before.cpu);
-    for (const [name, seconds] of Object.entries(cpu)) {
-      const figure = { name: `CPU of ${name}`, unit: "µs a job", isLessBetter: true };
-      turn.record(figure, (seconds * 1e6) / ran);
+    const { cpuUs } = await end(ran);
+    for (const [name, us] of Object.entries(cpuUs)) {
+      turn.record({ name: `CPU of ${name}`, unit: "µs a job", isLessBetter: true }, us);
     }
     const after = await counters.read();
     if (before.walBytes === undefined || after.walBytes === undefined) return;

@@ -23,12 +23,12 @@ import {
   SLOW_POLL_MS,
 } from "./domain/limits.ts";
 import { tidyLeasesOnce } from "./services/lease-tidier.ts";
-import { ServerLease } from "./services/server-lease.ts";
 import { runEvery } from "./services/loop.ts";
 import { Notifier, runListener, type WakeUp } from "./services/notifier.ts";
 import { Promoter } from "./services/promoter.ts";
 import { pruneOnce, type Retention } from "./services/pruner.ts";
 import { expireOnce, reapGoneOnce, Reaper, type ReapOptions } from "./services/reaper.ts";
+import { ServerLease } from "./services/server-lease.ts";
 import { Vacuumer } from "./services/vacuumer.ts";
 import { isConnectionError, isLockTimeout, type Database } from "./store/db.ts";
 import { jobCancelRequested } from "./store/job-lease.ts";

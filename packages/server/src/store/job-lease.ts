@@ -2,12 +2,12 @@
  * Statements that give jobs to workers and follow them.
  *
  * The lease protocol. A job is leased by setting it running with the id of a worker and the next attempt number; the pair
- * (job id, attempt) is the fence of every later write, and a batch of leases (lease-batch.ts) tells who holds what. Rows carry no expiry: the row names its worker, the worker's row
- * names its server, and the server renews its own row each second. A worker's lease is over when it has been detached for
- * longer than its lease, or when its server has not renewed for that long; then the reaper takes all its jobs back in one
- * transaction and marks the worker gone. A worker that reconnects before that, to any server, changes one row, its own,
- * and keeps every job it holds. A server that finds itself declared dead (its renewal matches no row) drops its workers,
- * which connect anew.
+ * (job id, attempt) is the fence of every later write, and a batch of leases (lease-batch.ts) tells who holds what. Rows carry
+ * no expiry: the row names its worker, the worker's row names its server, and the server renews its own row each second. A
+ * worker's lease is over when it has been detached for longer than its lease, or when its server has not renewed for that
+ * long; then the reaper takes all its jobs back in one transaction and marks the worker gone. A worker that reconnects before
+ * that, to any server, changes one row, its own, and keeps every job it holds. A server that finds itself declared dead (its
+ * renewal matches no row) drops its workers, which connect anew.
  */
 import type { JobOptions } from "../domain/check-spec.ts";
 import { PRIORITY_MAX } from "../domain/limits.ts";

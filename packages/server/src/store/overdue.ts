@@ -1,9 +1,9 @@
 /** Looks at whether the clock has brought anything about that a reaper must act on. */
 import type { Db } from "./db.ts";
 import { expiredJob } from "./job-change.ts";
-import { silentServer } from "./server.ts";
+import { otherServer, silentServer } from "./server.ts";
 import { sql } from "./sql.ts";
-import { lostWorker } from "./worker.ts";
+import { detachedWorker, lostWorker } from "./worker.ts";
 
 /** What there is to do. */
 export interface Overdue {
@@ -25,8 +25,8 @@ export function overdueFind(db: Db, ownId: number, silentMs: number): Promise<re
     sql`
     select exists (select from baton.server where ${silentServer(ownId, silentMs)}) as has_dead_server,
            exists (select from baton.worker where ${lostWorker}) as has_lost_worker,
-           exists (select from baton.server where stopped_at is null and id <> ${ownId})
-           or exists (select from baton.worker where gone_at is null and detached_at is not null) as has_candidates`,
+           exists (select from baton.server where ${otherServer(ownId)})
+           or exists (select from baton.worker where ${detachedWorker}) as has_candidates`,
     "overdue_find",
   );
 }

@@ -40,10 +40,14 @@ export async function serverStop(db: Db, serverId: number): Promise<void> {
      where worker.server_id = stopped.id and worker.detached_at is null and worker.gone_at is null`);
 }
 
-/** A server that did not renew for so long, and that nobody has declared dead. @param ownId the caller's own, which lives */
+/** A server that nobody has declared dead. @param ownId the caller's own, which is none of them */
+export function otherServer(ownId: number): Statement {
+  return sql`stopped_at is null and id <> ${ownId}`;
+}
+
+/** One of those that did not renew for so long. */
 export function silentServer(ownId: number, silentMs: number): Statement {
-  return sql`stopped_at is null
-         and id <> ${ownId}
+  return sql`${otherServer(ownId)}
          and renewed_at < baton.clock() - ${silentMs}::integer * interval '1 ms'`;
 }
 

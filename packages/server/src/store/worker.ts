@@ -95,6 +95,9 @@ export function workerLeave(
     returning id, name`);
 }
 
+/** A worker without connection that nobody has marked gone. */
+export const detachedWorker = sql`gone_at is null and detached_at is not null`;
+
 /** A worker whose lease is over, and that nobody has marked gone. */
 export const lostWorker = sql`gone_at is null and detached_at < baton.clock() - lease_ms * interval '1 ms'`;
 
