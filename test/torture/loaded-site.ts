@@ -19,6 +19,8 @@ export interface LoadedSiteOptions {
   readonly seed: number;
   readonly ratePerSecond: number;
   readonly workerCount: number;
+  /** Of each worker. Absent: the SDK's default. */
+  readonly leaseMs?: number;
 }
 
 export interface LoadedSite {
@@ -36,7 +38,7 @@ export interface LoadedSite {
 /** Enough for the longest handlers of the load and what is queued behind them. */
 const SLOTS = 200;
 /** The SDK's default. */
-const LEASE_MS = 7_000;
+const LEASE_MS_DEFAULT = 7_000;
 const QUIET_DEADLINE_MS = 60_000;
 
 /** Starts everything but the load. After the test nothing of it is left. */
@@ -50,8 +52,11 @@ export async function aLoadedSite(stage: Stage, options: LoadedSiteOptions): Pro
   const server = await anEmbeddedServer(stage);
   const { address } = server;
   const names = Array.from({ length: options.workerCount }, (_, index) => `worker-${index + 1}`);
+  const leaseMs = options.leaseMs ?? LEASE_MS_DEFAULT;
   const workers = await Promise.all(
-    names.map((name) => aWorker(stage, { address, name, slots: SLOTS, journals: directory })),
+    names.map((name) =>
+      aWorker(stage, { address, name, slots: SLOTS, leaseMs, journals: directory }),
+    ),
   );
   const client = createClient({ address });
   const { seed, ratePerSecond } = options;
@@ -81,7 +86,7 @@ export async function aLoadedSite(stage: Stage, options: LoadedSiteOptions): Pro
         ...(await readTables(server.connection)),
         journal: work.entries,
         killedPids,
-        leaseMs: LEASE_MS,
+        leaseMs,
       };
     },
   };

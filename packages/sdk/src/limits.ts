@@ -77,5 +77,7 @@ export const RECONNECT_PATIENT_AFTER_MS = 60_000;
 export const RECONNECT_PATIENT_MAX_MS = 10_000;
 /** stop() waits so long for aborted handlers, and again as long for the last acknowledgements. */
 export const STOP_GRACE_MS = 500;
+/** The server may take so long to answer that it has read Drain. Longer than a busy one takes. */
+export const DRAIN_TIMEOUT_MS = 5_000;
 /** After the worker has closed its side, the server may take so long to close its own. */
 export const CLOSE_TIMEOUT_MS = 2_000;

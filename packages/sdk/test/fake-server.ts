@@ -196,9 +196,12 @@ export class FakeConnection {
   /** Answers every heartbeat that comes from here on. */
   answerHeartbeats(leaseMs = WELCOME.leaseMs): void {
     this.#stream.on("data", ({ message }: WorkerMessage) => {
-      if (message?.$case !== "heartbeat") return;
-      this.send({ $case: "heartbeatAck", value: { sequence: message.value.sequence, leaseMs } });
+      if (message?.$case === "heartbeat") this.answerHeartbeat(message.value.sequence, leaseMs);
     });
+  }
+
+  answerHeartbeat(sequence: number, leaseMs = WELCOME.leaseMs): void {
+    this.send({ $case: "heartbeatAck", value: { sequence, leaseMs } });
   }
 
   /** Ends the stream in order. */

@@ -18,6 +18,7 @@ import type {
 } from "../gen/baton/v1/worker.ts";
 import {
   CLOSE_TIMEOUT_MS,
+  DRAIN_TIMEOUT_MS,
   HEALTHY_SESSION_MS,
   PINGLESS_LEASE_MS_MAX,
   SILENT_HEARTBEATS_MAX,
@@ -38,6 +39,8 @@ export interface SessionEvents {
   readonly isIdle: () => boolean;
   /** There is room to write again. */
   readonly onWritable: () => void;
+  /** {@link Session.isDrained} from now on. */
+  readonly onDrained: () => void;
   readonly onEnd: (end: SessionEnd) => void;
 }
 
@@ -64,9 +67,13 @@ export class Session {
   #beatAt: number;
   /** Beats only as often as a worker must that holds nothing. */
   #isResting = false;
-  /** When each unanswered heartbeat was sent; at most {@link SILENT_HEARTBEATS_MAX} and one more. */
+  /** When each unanswered heartbeat was sent; at most {@link SILENT_HEARTBEATS_MAX}, and those out of turn. */
   readonly #unanswered = new Map<number, number>();
+  /** The heartbeat that followed Drain. */
+  #drainSequence: number | undefined;
+  #isDrained = false;
   #cancelTimer: () => void;
+  #cancelDrainTimer = (): void => undefined;
 
   /** Opens the stream and says hello. A channel of its own: its back-off is the worker's, and its address is fresh. */
   constructor(connection: Connection, hello: Hello, clock: Clock, events: SessionEvents) {
@@ -101,9 +108,29 @@ export class Session {
     return this.#isWelcomed && !this.#isClosing && !this.#isEnded && !this.#call.writableNeedDrain;
   }
 
+  /**
+   * Whether Drain was said, and all jobs have arrived that the server handed over before it read that: now the worker can
+   * tell whether it holds anything.
+   */
+  get isDrained(): boolean {
+    return this.#isDrained;
+  }
+
   /** Sends one message; nothing is sent on a stream that has ended or is being closed. */
   write(message: NonNullable<WorkerMessage["message"]>): void {
     if (!this.#isEnded && !this.#isClosing) this.#call.write({ message });
+  }
+
+  /**
+   * Says that the worker wants no more jobs. The answer to the heartbeat behind it comes after every job that was on its way
+   * down; a server that gives none in time is not waited for.
+   */
+  drain(): void {
+    if (this.#drainSequence !== undefined || this.#isEnded || this.#isClosing) return;
+    this.write({ $case: "drain", value: {} });
+    this.#sendHeartbeat();
+    this.#drainSequence = this.#heartbeatSequence;
+    this.#cancelDrainTimer = this.#clock.after(DRAIN_TIMEOUT_MS, () => this.#drained());
   }
 
   /** Closes this side; the server closes the other when it has read everything. */
@@ -112,6 +139,7 @@ export class Session {
     this.#isClosing = true;
     this.#call.end();
     this.#cancelTimer();
+    this.#cancelDrainTimer();
     this.#cancelTimer = this.#clock.after(CLOSE_TIMEOUT_MS, () => this.#end(undefined));
   }
 
@@ -215,13 +243,22 @@ export class Session {
       if (earlier <= sequence) this.#unanswered.delete(earlier);
     }
     this.#events.onContact(sentAt, leaseMs);
+    if (this.#drainSequence !== undefined && sequence >= this.#drainSequence) this.#drained();
     if (this.#unanswered.size === 0) this.#restWhenIdle();
+  }
+
+  #drained(): void {
+    this.#cancelDrainTimer();
+    if (this.#isDrained || this.#isEnded) return;
+    this.#isDrained = true;
+    this.#events.onDrained();
   }
 
   #end(error: unknown): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#cancelTimer();
+    this.#cancelDrainTimer();
     this.#call.cancel();
     this.#client.close();
     const stoodMs = this.#clock.now() - this.#helloSentAt;

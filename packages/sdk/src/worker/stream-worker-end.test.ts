@@ -198,6 +198,7 @@ describe("a worker that drains", () => {
     const { server, worker } = await aWorker(t, { tasks: [manual.task], slots: 1, prefetch: 1 });
     void worker.start();
     const connection = await server.connection();
+    connection.answerHeartbeats();
     await connection.welcome();
     connection.jobs(
       aLeasedJob({ jobId: jobId(1), task: "manual" }),
@@ -223,6 +224,44 @@ describe("a worker that drains", () => {
     await drained;
     await connection.ended;
     assert.equal(worker.state, "stopped");
+  });
+
+  it("closes only when it has given back what was on its way before the server knew", async (t) => {
+    const { server, worker } = await aWorker(t, { tasks: [echo] });
+    const started = worker.start();
+    const connection = await server.connection();
+    await connection.welcome();
+    await started;
+
+    const drained = worker.drain();
+    await connection.next("drain");
+    const { sequence } = await connection.next("heartbeat");
+    connection.jobs(aLeasedJob());
+    connection.answerHeartbeat(sequence);
+
+    const given = await connection.next("outcomes");
+    assert.deepEqual(
+      given.outcomes.map(({ jobId: id, kind, delayMs }) => [id, kind, delayMs]),
+      [[jobId(1), "snoozed", 0]],
+    );
+    connection.ack(given.sequence);
+    await drained;
+  });
+
+  it("closes all the same when the server does not answer in time", async (t) => {
+    const { server, worker, clock } = await aWorker(t, { tasks: [echo] });
+    const started = worker.start();
+    const connection = await server.connection();
+    await connection.welcome({ leaseMs: 600_000, heartbeatIntervalMs: 150_000 });
+    await started;
+
+    const drained = worker.drain();
+    await connection.next("drain");
+    clock.advance(4_999);
+    assert.equal(worker.state, "draining");
+    clock.advance(1);
+
+    await drained;
   });
 
   it("gives back what comes meanwhile", async (t) => {
@@ -261,6 +300,7 @@ describe("a worker that drains", () => {
 
     await reconnect();
     const second = await server.connection();
+    second.answerHeartbeats();
     await second.welcome();
 
     await second.next("drain");
@@ -308,6 +348,7 @@ describe("a worker that is stopped", () => {
     const { server, worker } = await aWorker(t, { tasks: [manual.task] });
     void worker.start();
     const connection = await server.connection();
+    connection.answerHeartbeats();
     await connection.welcome();
     connection.jobs(
       aLeasedJob({ jobId: jobId(1), task: "manual" }),

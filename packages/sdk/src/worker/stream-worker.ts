@@ -156,7 +156,7 @@ class StreamWorker implements Worker {
 
   #wantNoMore(): void {
     this.#attempts.giveBack();
-    if (this.#isWelcomed) this.#session?.write({ $case: "drain", value: {} });
+    if (this.#isWelcomed) this.#session?.drain();
     this.#planFlush();
   }
 
@@ -171,6 +171,7 @@ class StreamWorker implements Worker {
       onAck: (ack) => this.#onAck(ack),
       onStop: (stops) => this.#attempts.stop(stops),
       onWritable: () => this.#planFlush(),
+      onDrained: () => this.#checkDone(),
       onEnd: (end) => this.#onEnd(end),
     });
   }
@@ -200,7 +201,7 @@ class StreamWorker implements Worker {
     this.#attempts.abandon(welcome.stale);
     this.#outbox.discard(welcome.stale);
     this.#settings.logger.info("connected", { server: welcome.server });
-    if (this.#phase !== "running") this.#session?.write({ $case: "drain", value: {} });
+    if (this.#phase !== "running") this.#session?.drain();
     this.#started.resolve();
     this.#attempts.pump();
     this.#planFlush();
@@ -335,10 +336,11 @@ class StreamWorker implements Worker {
     });
   }
 
-  /** Ends a worker that drains as soon as everything is told, or nobody would listen any more. */
+  /** Ends a worker that drains as soon as it can be given nothing more and everything is told, or nobody would listen any more. */
   #checkDone(): void {
     if (this.#phase !== "draining" && this.#phase !== "stopping") return;
     if (this.#attempts.isBusy) return;
+    if (this.#isWelcomed && this.#session?.isDrained === false) return;
     const isOutOfContact = !this.#isWelcomed && this.#lease.isOver(this.#environment.clock.now());
     if (this.#outbox.count > 0 && !isOutOfContact) return;
     this.#finish();

@@ -4,10 +4,13 @@ import { before, beforeEach, describe, it } from "node:test";
 
 import { aDispatch, aTroubledDatabase, brokenConnection } from "../../test/a-dispatch.ts";
 import type { Dispatch, TroubledDatabase } from "../../test/a-dispatch.ts";
+import { present } from "../../test/a-job.ts";
 import { aDelivery } from "../../test/a-session.ts";
 import { aDatabase } from "../../test/database.ts";
 import { suiteCleanup } from "../../test/suite.ts";
+import { until } from "../../test/until.ts";
 import type { Database } from "../store/db.ts";
+import { jobGet } from "../store/job-read.ts";
 import { serverStart } from "../store/server.ts";
 import { workerList } from "../store/worker.ts";
 import { Notes } from "./notes.ts";
@@ -19,7 +22,7 @@ const IDLE_MS_MAX = 6_000;
 /** Statements without a name: that which books a worker out is one. */
 const UNNAMED = "";
 
-describe("WorkerDoor.dropSilentOnce", () => {
+describe("WorkerDoor", () => {
   const cleanup = suiteCleanup();
   let database: Database;
   let db: TroubledDatabase;
@@ -57,6 +60,7 @@ describe("WorkerDoor.dropSilentOnce", () => {
 
   interface Connected {
     readonly connection: WorkerConnection;
+    readonly id: number;
     readonly instance: string;
     readonly goodbyes: readonly string[];
   }
@@ -86,68 +90,103 @@ describe("WorkerDoor.dropSilentOnce", () => {
       },
       () => undefined,
     );
-    return { connection, instance, goodbyes };
+    const session = [...dispatch.workers.all()].find((one) => one.instance === instance);
+    return { connection, id: present(session).id, instance, goodbyes };
   }
   const stateOf = async ({ instance }: Connected) =>
     (await workerList(database)).find((worker) => worker.id === instance)?.state;
 
-  it("leaves a worker alone that holds nothing and rests", async () => {
-    const worker = await connected();
-    nowMs = IDLE_MS_MAX;
+  describe("dropSilentOnce", () => {
+    it("leaves a worker alone that holds nothing and rests", async () => {
+      const worker = await connected();
+      nowMs = IDLE_MS_MAX;
 
-    await door.dropSilentOnce();
+      await door.dropSilentOnce();
 
-    assert.deepEqual([worker.goodbyes, await stateOf(worker), silentCount], [[], "active", 0]);
+      assert.deepEqual([worker.goodbyes, await stateOf(worker), silentCount], [[], "active", 0]);
+    });
+
+    it("books a worker out that holds nothing and is silent for longer than it may rest", async () => {
+      const worker = await connected();
+      nowMs = IDLE_MS_MAX + 1;
+
+      await door.dropSilentOnce();
+
+      assert.deepEqual([worker.goodbyes, await stateOf(worker)], [["lease_expired"], "detached"]);
+      assert.equal(silentCount, 1);
+    });
+
+    it("books a worker out a lease after it was given a job that it never answered", async () => {
+      const worker = await connected();
+      nowMs = IDLE_MS_MAX - 1;
+      const lane = await dispatch.lane("default");
+      for (const session of dispatch.workers.all()) session.hold(aDelivery(lane), nowMs);
+
+      nowMs += LEASE_MS;
+      await door.dropSilentOnce();
+      const within = [...worker.goodbyes];
+      nowMs += 1;
+      await door.dropSilentOnce();
+
+      assert.deepEqual([within, worker.goodbyes], [[], ["lease_expired"]]);
+    });
+
+    it("grants no lease to a heartbeat that comes while the worker is being booked out", async () => {
+      const worker = await connected();
+      nowMs = IDLE_MS_MAX + 1;
+      const held = db.holdAnswer(UNNAMED);
+      const dropping = door.dropSilentOnce();
+      const goOn = await held;
+
+      const leaseMs = worker.connection.heartbeat();
+      goOn();
+      await dropping;
+
+      assert.deepEqual([leaseMs, worker.goodbyes], [0, ["lease_expired"]]);
+    });
+
+    it("books a worker out at the next pass when the database was away, whatever it said meanwhile", async () => {
+      const worker = await connected();
+      nowMs = IDLE_MS_MAX + 1;
+      db.loseAnswer(UNNAMED, brokenConnection());
+      await assert.rejects(door.dropSilentOnce());
+
+      worker.connection.heartbeat();
+      await door.dropSilentOnce();
+
+      assert.deepEqual([worker.goodbyes, await stateOf(worker)], [["lease_expired"], "detached"]);
+    });
   });
 
-  it("books a worker out that holds nothing and is silent for longer than it may rest", async () => {
-    const worker = await connected();
-    nowMs = IDLE_MS_MAX + 1;
+  describe("a worker that leaves in good order", () => {
+    /** Hands the worker a job that a statement leased for it. */
+    const given = async ({ id }: Connected) => {
+      const lane = await dispatch.lane("default");
+      const jobId = await dispatch.holds(id, lane);
+      dispatch.workers.reconcile(id);
+      await until(() => dispatch.workers.byId(id)?.find(jobId, 1) !== undefined);
+      return jobId;
+    };
+    const jobState = async (id: string) => (await jobGet(database, id))?.state;
 
-    await door.dropSilentOnce();
+    it("gives back what it was given after it said that it drains: it has not seen that", async () => {
+      const worker = await connected();
+      worker.connection.drain();
+      const jobId = await given(worker);
 
-    assert.deepEqual([worker.goodbyes, await stateOf(worker)], [["lease_expired"], "detached"]);
-    assert.equal(silentCount, 1);
-  });
+      await worker.connection.closed(true);
 
-  it("books a worker out a lease after it was given a job that it never answered", async () => {
-    const worker = await connected();
-    nowMs = IDLE_MS_MAX - 1;
-    const lane = await dispatch.lane("default");
-    for (const session of dispatch.workers.all()) session.hold(aDelivery(lane), nowMs);
+      assert.deepEqual([await stateOf(worker), await jobState(jobId)], ["gone", "queued"]);
+    });
 
-    nowMs += LEASE_MS;
-    await door.dropSilentOnce();
-    const within = [...worker.goodbyes];
-    nowMs += 1;
-    await door.dropSilentOnce();
+    it("keeps what it was given before: it may have started that", async () => {
+      const worker = await connected();
+      const jobId = await given(worker);
+      worker.connection.drain();
 
-    assert.deepEqual([within, worker.goodbyes], [[], ["lease_expired"]]);
-  });
+      await worker.connection.closed(true);
 
-  it("grants no lease to a heartbeat that comes while the worker is being booked out", async () => {
-    const worker = await connected();
-    nowMs = IDLE_MS_MAX + 1;
-    const held = db.holdAnswer(UNNAMED);
-    const dropping = door.dropSilentOnce();
-    const goOn = await held;
-
-    const leaseMs = worker.connection.heartbeat();
-    goOn();
-    await dropping;
-
-    assert.deepEqual([leaseMs, worker.goodbyes], [0, ["lease_expired"]]);
-  });
-
-  it("books a worker out at the next pass when the database was away, whatever it said meanwhile", async () => {
-    const worker = await connected();
-    nowMs = IDLE_MS_MAX + 1;
-    db.loseAnswer(UNNAMED, brokenConnection());
-    await assert.rejects(door.dropSilentOnce());
-
-    worker.connection.heartbeat();
-    await door.dropSilentOnce();
-
-    assert.deepEqual([worker.goodbyes, await stateOf(worker)], [["lease_expired"], "detached"]);
+      assert.deepEqual([await stateOf(worker), await jobState(jobId)], ["detached", "running"]);
+    });
   });
 });
