@@ -176,7 +176,7 @@ create table baton.job (
   constraint queued_means_in_line CHECK (is_in_line OR state <> 'queued'::baton.job_state),
   constraint running_means_leased CHECK ((state = 'running'::baton.job_state) = (worker_id IS NOT NULL)),
   constraint scheduled_means_run_at CHECK ((state = 'scheduled'::baton.job_state) = (run_at IS NOT NULL))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=2000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=20000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
 alter table baton.job alter column input set statistics 0;
 alter table baton.job alter column options set statistics 0;
 alter table baton.job alter column progress set statistics 0;

@@ -132,9 +132,10 @@ create table baton.job (
   -- Room for a second version of each row within its page. With that, and as no index depends on what a lease sets (state,
   -- attempt, worker_id, leased_at), a lease writes no index entry: 1,000 rows take three quarters of the time.
   fillfactor = 50,
-  -- Servers vacuum this table themselves, each few seconds. Autovacuum is a net under that: slow, and it gives way to them.
+  -- Servers vacuum this table themselves, each few seconds. Autovacuum is a net under that: slow, it gives way to them, and
+  -- it begins only when they have left it to do for long. While somebody holds a snapshot it would read all in vain.
   autovacuum_vacuum_scale_factor = 0.0,
-  autovacuum_vacuum_threshold = 2000000,
+  autovacuum_vacuum_threshold = 20000000,
   autovacuum_vacuum_cost_delay = 2,
   autovacuum_vacuum_cost_limit = 50,
   autovacuum_vacuum_insert_threshold = -1,

@@ -1,8 +1,8 @@
 /**
  * Vacuums the table of live jobs, whose rows turn over within seconds. PostgreSQL's own autovacuum looks once a minute by
  * default, when a busy queue has left millions of dead rows; and while somebody holds a snapshot it reads the whole growing
- * table again and again, and may remove nothing. Here a pass that was in vain is followed by a rest, until the snapshot that
- * was in its way is gone. What the table has grown by then is used again, and given back to the disk when little happens.
+ * table again and again, and may remove nothing. Here a pass that was in vain is the last one until the snapshot that was in
+ * its way is gone; where that is not to be seen, it is followed by a rest. What the table has grown by then is used again, and given back to the disk when little happens.
  */
 import { isLockTimeout, type Database } from "../store/db.ts";
 import { jobVacuum, jobWaste, type JobWaste } from "../store/vacuum.ts";
@@ -36,8 +36,8 @@ export class Vacuumer {
   readonly #options: VacuumerOptions;
   #restMs = 0;
   #restsUntilMs = Number.NEGATIVE_INFINITY;
-  /** Of the snapshot that was in the way of the last pass. */
-  #snapshotAge = 0;
+  /** The snapshot that was in the way of the last pass. */
+  #obstacle: string | undefined;
   #mayShrinkAtMs = Number.NEGATIVE_INFINITY;
   #notice = "";
 
@@ -66,7 +66,8 @@ export class Vacuumer {
     const [left] = await jobWaste(db);
     const isInVain = left !== undefined && left.dead_count > waste.dead_count / 2;
     this.#rest(isInVain ? Math.min(REST_MS_MAX, tookMs * REST_TIMES) : 0);
-    this.#snapshotAge = waste.snapshot_age;
+    const isObstacle = isInVain && waste.snapshot_age >= SNAPSHOT_AGE_MIN;
+    this.#obstacle = isObstacle ? (waste.snapshot ?? undefined) : undefined;
     return true;
   }
 
@@ -103,10 +104,10 @@ export class Vacuumer {
     return isQuiet && table_bytes >= SHRINK_BYTES_MIN && this.#options.now() >= this.#mayShrinkAtMs;
   }
 
-  #isWorthWhile({ dead_count, vacuumed_ago_ms, snapshot_age }: JobWaste): boolean {
+  #isWorthWhile({ dead_count, vacuumed_ago_ms, snapshot }: JobWaste): boolean {
     if (dead_count < DEAD_ROWS_MIN) return false;
-    // While it is held its age grows.
-    if (this.#snapshotAge >= SNAPSHOT_AGE_MIN && snapshot_age < this.#snapshotAge) return true;
+    // While it is held nothing more can be removed than by the last pass, however long that is.
+    if (this.#obstacle !== undefined) return snapshot !== this.#obstacle;
     // Another server, or autovacuum, may have had the next pass in vain meanwhile.
     const isRested = vacuumed_ago_ms === null || vacuumed_ago_ms >= this.#restMs;
     return isRested && this.#options.now() >= this.#restsUntilMs;

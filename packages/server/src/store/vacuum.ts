@@ -10,9 +10,11 @@ export interface JobWaste {
   /** Since anybody's latest vacuum ended, in milliseconds; null when there was none. */
   readonly vacuumed_ago_ms: number | null;
   /**
-   * Transactions that began since the oldest snapshot which is held in this database, as far as one may see: it keeps vacuum
-   * from removing what ended after it. 0 when none is held.
+   * The oldest snapshot that is held in this database, as far as one may see: the first transaction that it does not see
+   * the end of. What ended later vacuum can not remove. Null when none is held.
    */
+  readonly snapshot: string | null;
+  /** Transactions that began since it was taken; 0 without one. */
   readonly snapshot_age: number;
   /** Of the table's file, without its indexes. */
   readonly table_bytes: number;
@@ -24,14 +26,20 @@ export function jobWaste(db: Db): Promise<readonly JobWaste[]> {
     sql`
     select stat.n_dead_tup as dead_count,
            date_part('epoch', baton.clock() - greatest(stat.last_vacuum, stat.last_autovacuum)) * 1000 as vacuumed_ago_ms,
-           (select coalesce(max(age(activity.backend_xmin)), 0)
-              from pg_stat_activity as activity
-             where activity.datname = current_database()
-               and activity.pid <> pg_backend_pid()
-               -- Whose snapshots are in nobody's way.
-               and activity.backend_type is distinct from 'autovacuum worker') as snapshot_age,
+           oldest.snapshot,
+           coalesce(oldest.age, 0) as snapshot_age,
            pg_relation_size(stat.relid) as table_bytes
       from pg_stat_user_tables as stat
+      left join lateral (
+             select activity.backend_xmin::text as snapshot, age(activity.backend_xmin) as age
+               from pg_stat_activity as activity
+              where activity.datname = current_database()
+                and activity.pid <> pg_backend_pid()
+                -- Whose snapshots are in nobody's way.
+                and activity.backend_type is distinct from 'autovacuum worker'
+                and activity.backend_xmin is not null
+              order by age(activity.backend_xmin) desc
+              limit 1) as oldest on true
      where stat.relid = 'baton.job'::regclass`,
     "job_waste",
   );
