@@ -54,14 +54,26 @@ describe("LeaseStart", () => {
     });
   }
 
-  it("is the head again after ten seconds, however long looking from there takes", () => {
+  it("is the head again after half a minute, however long looking from there takes", () => {
     const start = new LeaseStart();
     for (const atMs of [0, 5_000]) start.lookedFromHead(5_000, atMs, true);
     start.leased(0, 1_000);
 
-    const places = [14_999, 15_000].map((atMs) => start.next(atMs));
+    const places = [34_999, 35_000].map((atMs) => start.next(atMs));
 
     assert.deepEqual(places, [END, LANE_HEAD]);
+  });
+
+  it("tells how long dear looks from the head rest, and nothing of cheap ones", () => {
+    const dear = new LeaseStart();
+    for (const atMs of [100, 200]) dear.lookedFromHead(100, atMs, false);
+    const cheap = aRestingStart();
+
+    assert.deepEqual(
+      [200, 1_199, 1_200].map((atMs) => dear.dearRestMs(atMs)),
+      [1_000, 1, 0],
+    );
+    assert.equal(cheap.dearRestMs(2 * LOOK_MS), 0);
   });
 
   it("is the head again when jobs may stand anywhere", () => {

@@ -8,20 +8,21 @@
  *
  * What stands before that place all the same, such as a job that another server queued with a higher priority or one that is
  * tried again at once, is found by the next look from the head. There is one as soon as a statement found less than it
- * wanted.
+ * wanted; where looks from the head are dear, when they have rested.
  */
 import { LANE_HEAD, type LanePlace } from "../store/job-lease.ts";
 
 /** A look from the head that takes longer is dear. Statements of 1,000 rows take 20 to 40 ms on a busy machine. */
-const DEAR_MS = 100;
+const DEAR_MS = 50;
 /** After a look from the head so many times its duration pass until the next one, */
 const REST_TIMES = 10;
 /** but no more than this. */
-const REST_MS_MAX = 10_000;
+const REST_MS_MAX = 30_000;
 
 export class LeaseStart {
   #end: LanePlace = LANE_HEAD;
   #headMs = 0;
+  #isHeadDear = false;
   #restsUntilMs = 0;
 
   /** Where to begin now. */
@@ -37,8 +38,14 @@ export class LeaseStart {
   lookedFromHead(tookMs: number, nowMs: number, hasMore: boolean): void {
     const usualMs = Math.min(tookMs, this.#headMs);
     this.#headMs = tookMs;
-    if (hasMore || usualMs > DEAR_MS)
+    this.#isHeadDear = usualMs > DEAR_MS;
+    if (hasMore || this.#isHeadDear)
       this.#restsUntilMs = nowMs + Math.min(REST_MS_MAX, usualMs * REST_TIMES);
+  }
+
+  /** How long dear looks from the head still rest; 0 where they are not dear, or it is time for one. */
+  dearRestMs(nowMs: number): number {
+    return this.#isHeadDear ? Math.max(0, this.#restsUntilMs - nowMs) : 0;
   }
 
   /** Notes the last job that a statement leased. */

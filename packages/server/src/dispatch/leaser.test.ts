@@ -65,38 +65,75 @@ describe("Leaser", () => {
     assert.deepEqual(dispatch.told.leased.slice(-3), ids.slice(0, 3));
   });
 
-  it("begins behind what it leased while it rests from looking from the head, and misses nothing", async (t) => {
-    let nowMs = 0;
-    // Each statement seems to take 200 ms.
-    const clock = { now: () => (nowMs += 200) };
-    const slow = await aDispatch(db, { after: (stop) => t.after(stop) }, clock);
-    const lane = await slow.lane(queue, {});
+  describe("behind what it leased, while it rests from looking from the head", () => {
+    /** Leases seem to take so long. */
+    const aSlowDispatch = async (t: TestContext, leaseMs: number): Promise<Dispatch> => {
+      let slownessMs = 0;
+      const slow: TroubledDatabase = {
+        ...db,
+        query: async (statement, name) => {
+          if (name === LEASE) slownessMs += leaseMs;
+          return db.query<never>(statement, name);
+        },
+      };
+      const now = () => performance.now() + slownessMs;
+      return aDispatch(slow, { after: (stop) => t.after(stop) }, { now });
+    };
     const place = (id: string, position: number) =>
       db.query(sql`update baton.job set queue_position = ${position} where id = ${id}`);
-    const ids = await jobsIn(lane, 5);
-    for (const [index, id] of ids.entries()) await place(id, 1_000_000 + index);
-    const [, , behind = "", third = "", fourth = ""] = ids;
-    const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
-    const finish = (job = 0) =>
-      slow.outcomes.report(session, [
-        { jobId: jobs[job]?.id ?? "", attempt: 1, kind: "succeeded" },
-      ]);
 
-    slow.leaser.wakeLanes([lane]);
-    await until(() => jobs.length === 1);
-    await finish(0);
-    await until(() => jobs.length === 2);
-    // Two looks from the head took 200 ms each. Somebody puts a job before the place where the next one begins.
-    await place(behind, 1);
-    for (const job of [1, 2, 3]) {
-      await finish(job);
-      await until(() => jobs.length === job + 2);
+    for (const [what, leaseMs] of [
+      ["cheap", 20],
+      ["dear", 60],
+    ] as const) {
+      it(`begins there and misses nothing, where looks from the head are ${what}`, async (t) => {
+        const slow = await aSlowDispatch(t, leaseMs);
+        const lane = await slow.lane(queue, {});
+        const ids = await jobsIn(lane, 5);
+        for (const [index, id] of ids.entries()) await place(id, 1_000_000 + index);
+        const [, , behind = "", third = "", fourth = ""] = ids;
+        const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
+        const finish = (job = 0) =>
+          slow.outcomes.report(session, [
+            { jobId: jobs[job]?.id ?? "", attempt: 1, kind: "succeeded" },
+          ]);
+
+        slow.leaser.wakeLanes([lane]);
+        await until(() => jobs.length === 1);
+        await finish(0);
+        await until(() => jobs.length === 2);
+        // After two looks from the head, somebody puts a job before the place where the next one begins.
+        await place(behind, 1);
+        for (const job of [1, 2, 3]) {
+          await finish(job);
+          await until(() => jobs.length === job + 2);
+        }
+
+        assert.deepEqual(
+          jobs.slice(2).map(({ id }) => id),
+          [third, fourth, behind],
+        );
+      });
     }
 
-    assert.deepEqual(
-      jobs.slice(2).map(({ id }) => id),
-      [third, fourth, behind],
-    );
+    it("takes the lane for empty when nothing stands there, where looks from the head are dear", async (t) => {
+      const slow = await aSlowDispatch(t, 6_000);
+      const lane = await slow.lane(queue, {});
+      const [, , behind = ""] = await jobsIn(lane, 3);
+      const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
+      slow.leaser.wakeLanes([lane]);
+      for (const job of [0, 1]) {
+        await until(() => jobs.length === job + 1);
+        if (job === 1) await place(behind, 1);
+        await slow.outcomes.report(session, [
+          { jobId: jobs[job]?.id ?? "", attempt: 1, kind: "succeeded" },
+        ]);
+      }
+
+      await until(() => !lane.hasBacklog);
+
+      assert.deepEqual([jobs.length, (await jobGet(db, behind))?.state], [2, "queued"]);
+    });
   });
 
   it("goes on when a slot becomes free, until the lane is empty", async () => {

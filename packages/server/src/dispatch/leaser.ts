@@ -35,6 +35,8 @@ export class Leaser {
   readonly #woken = new Set<WorkerGroup>();
   #isScheduled = false;
   #isStopped = false;
+  /** Lanes that are looked at from their heads when these looks have rested. */
+  readonly #restingHeads = new Map<Lane, NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
 
   constructor(options: LeaserOptions) {
@@ -70,6 +72,8 @@ export class Leaser {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#woken.clear();
+    for (const timer of this.#restingHeads.values()) clearTimeout(timer);
+    this.#restingHeads.clear();
     await Promise.all(this.#running);
   }
 
@@ -151,10 +155,28 @@ export class Leaser {
       looked.forEach((lane, index) => {
         if (!emptied.has(lane.id)) return;
         if (looks[index]?.from === LANE_HEAD) lane.markEmpty(wakeUps[index] ?? -1);
-        else lane.leaseStart.lookFromHead();
+        else this.#foundNoneBehind(lane, wakeUps[index] ?? -1);
       });
     }
     return true;
+  }
+
+  /**
+   * Sees to what may stand before the place where a look began that found less than it wanted. Where a look from the head is
+   * dear it waits for that to have rested, and new jobs do not wait for it: else each of them would queue in a lane that is
+   * empty, and its lease would add to what makes looks from the head dear.
+   */
+  #foundNoneBehind(lane: Lane, wakeUps: number): void {
+    const restMs = lane.leaseStart.dearRestMs(this.#options.now());
+    if (restMs === 0) return lane.leaseStart.lookFromHead();
+    lane.markEmpty(wakeUps);
+    if (this.#isStopped || this.#restingHeads.has(lane)) return;
+    const timer = setTimeout(() => {
+      this.#restingHeads.delete(lane);
+      this.wakeLanes([lane]);
+    }, Math.ceil(restMs));
+    timer.unref();
+    this.#restingHeads.set(lane, timer);
   }
 
   /** How much to take from which lane, so that the jobs that come first of all are leased. */

@@ -108,18 +108,19 @@ export async function leaseBatchTidy(
        group by 1, 2
     ),
     running as materialized (
-      select job.id, job.worker_id, member.generation
+      select job.id, job.worker_id, member.generation, job.is_in_line, job.ctid as place
         from member
         join baton.job on job.id = member.id and job.worker_id = member.worker_id
        where job.id = any(array(select id from member))
     ),
-    -- Without those that somebody is changing: to wait for them could end in a deadlock, and they are about to end.
+    -- Without those that somebody is changing: to wait for them could end in a deadlock, and they are about to end. By their
+    -- places alone: PostgreSQL would rather read the index of ready jobs, with all that were leased while somebody holds a
+    -- snapshot, once it takes that for empty.
     lasting as materialized (
       select job.ctid as place
         from baton.job
-       where job.id = any(array(select id from running))
+       where job.ctid = any(array(select place from running where is_in_line))
          and job.state = 'running'
-         and job.is_in_line
          for update skip locked
     ),
     lifted as (
