@@ -74,10 +74,13 @@ begin
       child := parent || '_' || to_char(day, 'YYYYMMDD');
       if to_regclass(format('baton.%I', child)) is null then
         begin
-          -- Statistics each time it has doubled: rows come and never change.
+          -- Statistics and vacuum each time it has doubled: rows come and never change. Vacuum at leisure, though five times
+          -- as fast as it can grow: behind a long snapshot all that came meanwhile waits for it.
           execute format(
             'create table baton.%I partition of baton.%I for values from (%L) to (%L) '
-            'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000)',
+            'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000, '
+            'autovacuum_vacuum_insert_scale_factor = 1, '
+            'autovacuum_vacuum_cost_delay = 2, autovacuum_vacuum_cost_limit = 200)',
             child, parent, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
           -- A partition does not take these over by itself.
           if (select relreplident = 'f' from pg_class where oid = format('baton.%I', parent)::regclass) then
@@ -176,8 +179,29 @@ create table baton.job (
   constraint queued_means_in_line CHECK (is_in_line OR state <> 'queued'::baton.job_state),
   constraint running_means_leased CHECK ((state = 'running'::baton.job_state) = (worker_id IS NOT NULL)),
   constraint scheduled_means_run_at CHECK ((state = 'scheduled'::baton.job_state) = (run_at IS NOT NULL))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=20000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=50000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
+alter table baton.job alter column id set statistics 10;
+alter table baton.job alter column queue_position set statistics 10;
+alter table baton.job alter column created_at set statistics 10;
+alter table baton.job alter column lane_id set statistics 10;
+alter table baton.job alter column attempt set statistics 10;
+alter table baton.job alter column max_attempts set statistics 10;
+alter table baton.job alter column failure_count set statistics 10;
+alter table baton.job alter column lost_count set statistics 10;
+alter table baton.job alter column state set statistics 10;
+alter table baton.job alter column priority set statistics 10;
+alter table baton.job alter column is_in_line set statistics 10;
+alter table baton.job alter column worker_id set statistics 10;
+alter table baton.job alter column leased_at set statistics 10;
 alter table baton.job alter column input set statistics 0;
+alter table baton.job alter column run_at set statistics 10;
+alter table baton.job alter column start_by set statistics 10;
+alter table baton.job alter column finish_by set statistics 10;
+alter table baton.job alter column cancel_requested_at set statistics 10;
+alter table baton.job alter column input_content_type set statistics 10;
+alter table baton.job alter column unique_key set statistics 10;
+alter table baton.job alter column cancel_reason set statistics 10;
+alter table baton.job alter column tags set statistics 10;
 alter table baton.job alter column options set statistics 0;
 alter table baton.job alter column progress set statistics 0;
 alter table baton.job alter column error set statistics 0;

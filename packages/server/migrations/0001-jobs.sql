@@ -135,7 +135,7 @@ create table baton.job (
   -- Servers vacuum this table themselves, each few seconds. Autovacuum is a net under that: slow, it gives way to them, and
   -- it begins only when they have left it to do for long. While somebody holds a snapshot it would read all in vain.
   autovacuum_vacuum_scale_factor = 0.0,
-  autovacuum_vacuum_threshold = 20000000,
+  autovacuum_vacuum_threshold = 50000000,
   autovacuum_vacuum_cost_delay = 2,
   autovacuum_vacuum_cost_limit = 50,
   autovacuum_vacuum_insert_threshold = -1,
@@ -263,6 +263,30 @@ alter table baton.job
   alter column options  set statistics 0,
   alter column progress set statistics 0,
   alter column error    set statistics 0;
+-- The table of live jobs changes so fast that it is sampled each time autovacuum looks. A tenth of the usual 30,000 pages
+-- will do: while somebody holds a snapshot these are old ones, and reading them writes them and their WAL.
+alter table baton.job
+  alter column id                  set statistics 10,
+  alter column queue_position      set statistics 10,
+  alter column created_at          set statistics 10,
+  alter column lane_id             set statistics 10,
+  alter column attempt             set statistics 10,
+  alter column max_attempts        set statistics 10,
+  alter column failure_count       set statistics 10,
+  alter column lost_count          set statistics 10,
+  alter column state               set statistics 10,
+  alter column priority            set statistics 10,
+  alter column is_in_line          set statistics 10,
+  alter column worker_id           set statistics 10,
+  alter column leased_at           set statistics 10,
+  alter column run_at              set statistics 10,
+  alter column start_by            set statistics 10,
+  alter column finish_by           set statistics 10,
+  alter column cancel_requested_at set statistics 10,
+  alter column input_content_type  set statistics 10,
+  alter column unique_key          set statistics 10,
+  alter column cancel_reason       set statistics 10,
+  alter column tags                set statistics 10;
 alter table baton.job_ended
   alter column input    set statistics 0,
   alter column result   set statistics 0,
@@ -340,10 +364,13 @@ begin
       child := parent || '_' || to_char(day, 'YYYYMMDD');
       if to_regclass(format('baton.%I', child)) is null then
         begin
-          -- Statistics each time it has doubled: rows come and never change.
+          -- Statistics and vacuum each time it has doubled: rows come and never change. Vacuum at leisure, though five times
+          -- as fast as it can grow: behind a long snapshot all that came meanwhile waits for it.
           execute format(
             'create table baton.%I partition of baton.%I for values from (%L) to (%L) '
-            'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000)',
+            'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000, '
+            'autovacuum_vacuum_insert_scale_factor = 1, '
+            'autovacuum_vacuum_cost_delay = 2, autovacuum_vacuum_cost_limit = 200)',
             child, parent, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
           -- A partition does not take these over by itself.
           if (select relreplident = 'f' from pg_class where oid = format('baton.%I', parent)::regclass) then

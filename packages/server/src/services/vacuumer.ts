@@ -2,7 +2,8 @@
  * Vacuums the table of live jobs, whose rows turn over within seconds. PostgreSQL's own autovacuum looks once a minute by
  * default, when a busy queue has left millions of dead rows; and while somebody holds a snapshot it reads the whole growing
  * table again and again, and may remove nothing. Here a pass that was in vain is the last one until the snapshot that was in
- * its way is gone; where that is not to be seen, it is followed by a rest. What the table has grown by then is used again, and given back to the disk when little happens.
+ * its way is gone, where that is to be seen. What the table has grown by then is used again, and given back to the disk when
+ * little happens.
  */
 import { isLockTimeout, type Database } from "../store/db.ts";
 import { jobVacuum, jobWaste, type JobWaste } from "../store/vacuum.ts";
@@ -12,9 +13,14 @@ const PASS_MS_MAX = 30 * 60_000;
 
 /** With fewer dead rows a pass is not worth while. */
 const DEAD_ROWS_MIN = 20_000;
-/** After a pass in vain so many times its duration pass until the next one, */
-const REST_TIMES = 20;
-/** but no more than this: snapshots of other users cannot be seen. */
+/**
+ * After a pass so many times its duration pass until the next one: each reads the indexes as a whole, which are large behind a
+ * long snapshot. After more, so much would be dead that the next pass takes longer again.
+ */
+const REST_TIMES = 5;
+/** The same after a pass in vain, */
+const REST_TIMES_IN_VAIN = 20;
+/** but no more than this. */
 const REST_MS_MAX = 60_000;
 /** A table that is no larger is not worth a look at whether it could be smaller, */
 const SHRINK_BYTES_MIN = 64 * 2 ** 20;
@@ -65,7 +71,8 @@ export class Vacuumer {
     const tookMs = now() - startMs;
     const [left] = await jobWaste(db);
     const isInVain = left !== undefined && left.dead_count > waste.dead_count / 2;
-    this.#rest(isInVain ? Math.min(REST_MS_MAX, tookMs * REST_TIMES) : 0);
+    const restTimes = isInVain ? REST_TIMES_IN_VAIN : REST_TIMES;
+    this.#rest(Math.min(REST_MS_MAX, tookMs * restTimes));
     const isObstacle = isInVain && waste.snapshot_age >= SNAPSHOT_AGE_MIN;
     this.#obstacle = isObstacle ? (waste.snapshot ?? undefined) : undefined;
     return true;
