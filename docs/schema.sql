@@ -179,7 +179,7 @@ create table baton.job (
   constraint queued_means_in_line CHECK (is_in_line OR state <> 'queued'::baton.job_state),
   constraint running_means_leased CHECK ((state = 'running'::baton.job_state) = (worker_id IS NOT NULL)),
   constraint scheduled_means_run_at CHECK ((state = 'scheduled'::baton.job_state) = (run_at IS NOT NULL))
-) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=50000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=20000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
 alter table baton.job alter column id set statistics 10;
 alter table baton.job alter column queue_position set statistics 10;
 alter table baton.job alter column created_at set statistics 10;
@@ -205,6 +205,8 @@ alter table baton.job alter column tags set statistics 10;
 alter table baton.job alter column options set statistics 0;
 alter table baton.job alter column progress set statistics 0;
 alter table baton.job alter column error set statistics 0;
+alter index baton.job_expiring alter column 1 set statistics 10;
+alter index baton.job_ready alter column 2 set statistics 10;
 CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (run_at IS NOT NULL);
 CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((start_by IS NOT NULL) OR (finish_by IS NOT NULL));
 CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE is_in_line;

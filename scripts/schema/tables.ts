@@ -138,17 +138,20 @@ async function storage(db: Db, { oid, name, partitionOf }: Table): Promise<reado
   return rows.map(({ text }) => `alter table ${name} alter column ${text};`);
 }
 
-/** Columns that are sampled more or less than usual; partitions do not have it from their parent. */
-async function statistics(db: Db, { oid, name }: Table): Promise<readonly string[]> {
+/** Columns and index expressions that are sampled more or less than usual; partitions do not have it from their parent. */
+async function statistics(db: Db, { oid }: Table): Promise<readonly string[]> {
   const rows = await db.query<Part>(sql`
-    select quote_ident(attname) || ' set statistics ' || attstattarget as text
+    select 'alter ' || case when relkind in ('i', 'I') then 'index ' else 'table ' end || attrelid::regclass ||
+           ' alter column ' || case when relkind in ('i', 'I') then attnum::text else quote_ident(attname) end ||
+           ' set statistics ' || attstattarget || ';' as text
       from pg_attribute
-     where attrelid = ${oid}
+      join pg_class on pg_class.oid = attrelid
+     where attrelid in (select ${oid}::oid union all select indexrelid from pg_index where indrelid = ${oid}::oid)
        and attnum > 0
        and not attisdropped
        and attstattarget >= 0
-     order by attnum`);
-  return rows.map(({ text }) => `alter table ${name} alter column ${text};`);
+     order by relkind in ('i', 'I'), relname, attnum`);
+  return rows.map(({ text }) => text);
 }
 
 async function indexes(db: Db, { oid }: Table): Promise<readonly string[]> {

@@ -135,7 +135,7 @@ create table baton.job (
   -- Servers vacuum this table themselves, each few seconds. Autovacuum is a net under that: slow, it gives way to them, and
   -- it begins only when they have left it to do for long. While somebody holds a snapshot it would read all in vain.
   autovacuum_vacuum_scale_factor = 0.0,
-  autovacuum_vacuum_threshold = 50000000,
+  autovacuum_vacuum_threshold = 20000000,
   autovacuum_vacuum_cost_delay = 2,
   autovacuum_vacuum_cost_limit = 50,
   autovacuum_vacuum_insert_threshold = -1,
@@ -287,6 +287,9 @@ alter table baton.job
   alter column unique_key          set statistics 10,
   alter column cancel_reason       set statistics 10,
   alter column tags                set statistics 10;
+-- Expressions in indexes count, too.
+alter index baton.job_ready    alter column 2 set statistics 10;
+alter index baton.job_expiring alter column 1 set statistics 10;
 alter table baton.job_ended
   alter column input    set statistics 0,
   alter column result   set statistics 0,

@@ -67,9 +67,9 @@ export class Session {
   #beatAt: number;
   /** Beats only as often as a worker must that holds nothing. */
   #isResting = false;
-  /** When each unanswered heartbeat was sent; at most {@link SILENT_HEARTBEATS_MAX}, and those out of turn. */
+  /** When each unanswered heartbeat was sent; at most {@link SILENT_HEARTBEATS_MAX} and one more. */
   readonly #unanswered = new Map<number, number>();
-  /** The heartbeat that followed Drain. */
+  /** Of the heartbeat that followed Drain. Out of turn, it tells nothing of the lease or of a server that is silent. */
   #drainSequence: number | undefined;
   #isDrained = false;
   #cancelTimer: () => void;
@@ -109,8 +109,8 @@ export class Session {
   }
 
   /**
-   * Whether Drain was said, and all jobs have arrived that the server handed over before it read that: now the worker can
-   * tell whether it holds anything.
+   * Whether Drain was said, and all jobs have arrived that the server handed over before it read that, so that the worker can
+   * tell whether it holds anything; or the server has not answered in time.
    */
   get isDrained(): boolean {
     return this.#isDrained;
@@ -123,13 +123,14 @@ export class Session {
 
   /**
    * Says that the worker wants no more jobs. The answer to the heartbeat behind it comes after every job that was on its way
-   * down; a server that gives none in time is not waited for.
+   * down.
    */
   drain(): void {
     if (this.#drainSequence !== undefined || this.#isEnded || this.#isClosing) return;
-    this.write({ $case: "drain", value: {} });
-    this.#sendHeartbeat();
+    this.#heartbeatSequence += 1;
     this.#drainSequence = this.#heartbeatSequence;
+    this.write({ $case: "drain", value: {} });
+    this.write({ $case: "heartbeat", value: { sequence: this.#drainSequence } });
     this.#cancelDrainTimer = this.#clock.after(DRAIN_TIMEOUT_MS, () => this.#drained());
   }
 
@@ -237,13 +238,13 @@ export class Session {
   }
 
   #answered(sequence: number, leaseMs: number): void {
+    if (sequence === this.#drainSequence) return this.#drained();
     const sentAt = this.#unanswered.get(sequence);
     if (sentAt === undefined) return;
     for (const earlier of this.#unanswered.keys()) {
       if (earlier <= sequence) this.#unanswered.delete(earlier);
     }
     this.#events.onContact(sentAt, leaseMs);
-    if (this.#drainSequence !== undefined && sequence >= this.#drainSequence) this.#drained();
     if (this.#unanswered.size === 0) this.#restWhenIdle();
   }
 

@@ -336,7 +336,9 @@ class StreamWorker implements Worker {
     });
   }
 
-  /** Ends a worker that drains as soon as it can be given nothing more and everything is told, or nobody would listen any more. */
+  /**
+   * Ends a worker that drains as soon as nothing is on its way to it and everything is told, or nobody would listen any more.
+   */
   #checkDone(): void {
     if (this.#phase !== "draining" && this.#phase !== "stopping") return;
     if (this.#attempts.isBusy) return;

@@ -14,7 +14,7 @@ export class Lane {
   /** Those who count the lanes that have a backlog. */
   readonly counters = new Set<BacklogCounter>();
   readonly leaseStart = new LeaseStart();
-  /** Whether ready jobs may stand in the table. Only a lease that looked from the head and found none clears it. */
+  /** Whether ready jobs may stand in the table. Only a lease that found fewer than it wanted clears it. */
   #mayHaveReady = true;
   #isPaused = false;
   #readyCount = Number.POSITIVE_INFINITY;

@@ -33,7 +33,7 @@ describe("LeaseStart", () => {
     const start = new LeaseStart();
     start.lookedFromHead(1, 1, true);
     start.lookedFromHead(5_000, 6_000, true);
-    start.leased(0, 1_000);
+    start.leased(0, 1_000, 0);
 
     const places = [6_009, 6_010].map((atMs) => start.next(atMs));
 
@@ -48,7 +48,7 @@ describe("LeaseStart", () => {
     it(`is ${place} when a look of ${tookMs} ms found less than was wanted`, () => {
       const start = new LeaseStart();
       for (const atMs of [tookMs, 2 * tookMs]) start.lookedFromHead(tookMs, atMs, false);
-      start.leased(END.priority, END.position);
+      start.leased(END.priority, END.position, 0);
 
       assert.deepEqual(start.next(2 * tookMs), expected);
     });
@@ -57,23 +57,68 @@ describe("LeaseStart", () => {
   it("is the head again after half a minute, however long looking from there takes", () => {
     const start = new LeaseStart();
     for (const atMs of [0, 5_000]) start.lookedFromHead(5_000, atMs, true);
-    start.leased(0, 1_000);
+    start.leased(0, 1_000, 0);
 
     const places = [34_999, 35_000].map((atMs) => start.next(atMs));
 
     assert.deepEqual(places, [END, LANE_HEAD]);
   });
 
-  it("tells how long dear looks from the head rest, and nothing of cheap ones", () => {
-    const dear = new LeaseStart();
-    for (const atMs of [100, 200]) dear.lookedFromHead(100, atMs, false);
-    const cheap = aRestingStart();
+  it("is the head again when a look found too few and looks from there are cheap", () => {
+    const start = aRestingStart();
 
-    assert.deepEqual(
-      [200, 1_199, 1_200].map((atMs) => dear.dearRestMs(atMs)),
-      [1_000, 1, 0],
-    );
-    assert.equal(cheap.dearRestMs(2 * LOOK_MS), 0);
+    const emptyForMs = start.foundTooFew(END, 2 * LOOK_MS);
+
+    assert.deepEqual([emptyForMs, start.next(2 * LOOK_MS)], [0, LANE_HEAD]);
+  });
+
+  describe("where looks from the head are dear", () => {
+    const SECOND = { priority: 0, position: 2_000 };
+    const LAST = { priority: 0, position: 4_000 };
+    /** Statements ended at END, a second later at SECOND, at 4 and 5 seconds at LAST. Until 10 seconds the head rests. */
+    const aDearStart = () => {
+      const start = new LeaseStart();
+      for (const atMs of [-1_000, 0]) start.lookedFromHead(1_000, atMs, false);
+      for (const [place, atMs] of [
+        [END, 0],
+        [SECOND, 2_000],
+        [LAST, 4_000],
+        [LAST, 5_000],
+      ] as const)
+        start.leased(place.priority, place.position, atMs);
+      return start;
+    };
+
+    it("is where statements ended some seconds ago when a look found too few", () => {
+      const start = aDearStart();
+
+      const emptyForMs = start.foundTooFew(start.next(5_000), 5_000);
+      const back = start.next(5_000);
+
+      assert.deepEqual([emptyForMs, back, start.next(5_000)], [0, END, LAST]);
+    });
+
+    it("lets the lane count as empty until the head has rested when that found too few as well", () => {
+      const start = aDearStart();
+      start.foundTooFew(start.next(5_000), 5_000);
+
+      const emptyForMs = start.foundTooFew(start.next(5_000), 5_000);
+
+      assert.deepEqual(
+        [emptyForMs, start.next(9_999), start.next(10_000)],
+        [5_000, LAST, LANE_HEAD],
+      );
+    });
+
+    it("is the head of a higher priority wherever a look begins", () => {
+      const start = aDearStart();
+      start.foundTooFew(start.next(5_000), 5_000);
+
+      start.queued(7);
+
+      const head = { priority: 7, position: 0 };
+      assert.deepEqual([start.next(5_000), start.next(5_000)], [head, head]);
+    });
   });
 
   it("is the head again when jobs may stand anywhere", () => {
@@ -101,6 +146,6 @@ function aRestingStart(): LeaseStart {
   const start = new LeaseStart();
   start.lookedFromHead(LOOK_MS, LOOK_MS, true);
   start.lookedFromHead(LOOK_MS, 2 * LOOK_MS, true);
-  start.leased(END.priority, END.position);
+  start.leased(END.priority, END.position, 0);
   return start;
 }

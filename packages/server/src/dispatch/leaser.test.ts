@@ -20,6 +20,9 @@ import { sql } from "../store/sql.ts";
 import type { Lane } from "./lane.ts";
 
 const LEASE = "job_lease";
+/** Looks from the head that take so long rest for ten times that. */
+const DEAR_MS = 1_000;
+const MINUTE_MS = 60_000;
 
 describe("Leaser", () => {
   const cleanup = suiteCleanup();
@@ -66,73 +69,105 @@ describe("Leaser", () => {
   });
 
   describe("behind what it leased, while it rests from looking from the head", () => {
-    /** Leases seem to take so long. */
-    const aSlowDispatch = async (t: TestContext, leaseMs: number): Promise<Dispatch> => {
-      let slownessMs = 0;
+    interface SlowDispatch extends Dispatch {
+      /** Lets time pass. */
+      readonly skip: (ms: number) => void;
+    }
+    /** Each lease takes so long, by a clock that stands still otherwise. */
+    const aSlowDispatch = async (t: TestContext, leaseMs: number): Promise<SlowDispatch> => {
+      let nowMs = 0;
+      const skip = (ms: number): void => void (nowMs += ms);
       const slow: TroubledDatabase = {
         ...db,
         query: async (statement, name) => {
-          if (name === LEASE) slownessMs += leaseMs;
+          if (name === LEASE) skip(leaseMs);
           return db.query<never>(statement, name);
         },
       };
-      const now = () => performance.now() + slownessMs;
-      return aDispatch(slow, { after: (stop) => t.after(stop) }, { now });
+      const stage = { after: (stop: () => Promise<void>) => t.after(stop) };
+      return { ...(await aDispatch(slow, stage, { now: () => nowMs })), skip };
     };
     const place = (id: string, position: number) =>
       db.query(sql`update baton.job set queue_position = ${position} where id = ${id}`);
-
-    for (const [what, leaseMs] of [
-      ["cheap", 20],
-      ["dear", 60],
-    ] as const) {
-      it(`begins there and misses nothing, where looks from the head are ${what}`, async (t) => {
-        const slow = await aSlowDispatch(t, leaseMs);
-        const lane = await slow.lane(queue, {});
-        const ids = await jobsIn(lane, 5);
-        for (const [index, id] of ids.entries()) await place(id, 1_000_000 + index);
-        const [, , behind = "", third = "", fourth = ""] = ids;
-        const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
-        const finish = (job = 0) =>
-          slow.outcomes.report(session, [
-            { jobId: jobs[job]?.id ?? "", attempt: 1, kind: "succeeded" },
-          ]);
-
-        slow.leaser.wakeLanes([lane]);
-        await until(() => jobs.length === 1);
-        await finish(0);
-        await until(() => jobs.length === 2);
-        // After two looks from the head, somebody puts a job before the place where the next one begins.
-        await place(behind, 1);
-        for (const job of [1, 2, 3]) {
-          await finish(job);
-          await until(() => jobs.length === job + 2);
-        }
-
-        assert.deepEqual(
-          jobs.slice(2).map(({ id }) => id),
-          [third, fourth, behind],
-        );
-      });
-    }
-
-    it("takes the lane for empty when nothing stands there, where looks from the head are dear", async (t) => {
-      const slow = await aSlowDispatch(t, 6_000);
+    /** A lane with jobs at 1,000,000 and the places behind it, of which the first two were leased from the head and ended. */
+    const aBegunLane = async (slow: SlowDispatch, count: number) => {
       const lane = await slow.lane(queue, {});
-      const [, , behind = ""] = await jobsIn(lane, 3);
+      const ids = await jobsIn(lane, count);
+      for (const [index, id] of ids.entries()) await place(id, 1_000_000 + index);
       const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
-      slow.leaser.wakeLanes([lane]);
-      for (const job of [0, 1]) {
-        await until(() => jobs.length === job + 1);
-        if (job === 1) await place(behind, 1);
-        await slow.outcomes.report(session, [
+      const finish = (job: number) =>
+        slow.outcomes.report(session, [
           { jobId: jobs[job]?.id ?? "", attempt: 1, kind: "succeeded" },
         ]);
+      slow.leaser.wakeLanes([lane]);
+      await until(() => jobs.length === 1);
+      await finish(0);
+      await until(() => jobs.length === 2);
+      return { lane, ids, jobs, finish };
+    };
+
+    it("begins there, and looks from the head when it finds too few", async (t) => {
+      const slow = await aSlowDispatch(t, 20);
+      const { ids, jobs, finish } = await aBegunLane(slow, 5);
+      const [, , passed = "", third, fourth] = ids;
+
+      await place(passed, 1);
+      for (const job of [1, 2, 3]) {
+        await finish(job);
+        await until(() => jobs.length === job + 2);
       }
 
+      assert.deepEqual(
+        jobs.slice(2).map(({ id }) => id),
+        [third, fourth, passed],
+      );
+    });
+
+    it("takes the lane for empty where looks from the head are dear, until the head has rested", async (t) => {
+      const slow = await aSlowDispatch(t, DEAR_MS);
+      const { lane, ids, jobs, finish } = await aBegunLane(slow, 5);
+      const [, , passed = "", third, fourth] = ids;
+      await place(passed, 1);
+      // Two seconds each, with the lease: looks back begin behind the first jobs then.
+      for (const job of [1, 2]) {
+        slow.skip(DEAR_MS);
+        await finish(job);
+        await until(() => jobs.length === job + 2);
+      }
+
+      // Two looks more, and the head rests for another second.
+      slow.skip(3 * DEAR_MS);
+      await finish(3);
+      await until(() => !lane.hasBacklog);
+      const jobsThen = jobs.map(({ id }) => id);
+      slow.skip(MINUTE_MS);
+      await until(() => jobs.length === 5);
+
+      assert.deepEqual([jobsThen.slice(2), jobs[4]?.id], [[third, fourth], passed]);
+    });
+
+    it("finds what was committed after later places were leased, also where looks from the head are dear", async (t) => {
+      const slow = await aSlowDispatch(t, 2.5 * DEAR_MS);
+      const { lane, ids, jobs, finish } = await aBegunLane(slow, 5);
+      const [, , late = ""] = ids;
+      // It drew a place between those of the jobs that run next.
+      await db.query(
+        sql`update baton.job set state = 'waiting', is_in_line = false where id = ${late}`,
+      );
+      for (const job of [1, 2]) {
+        await finish(job);
+        await until(() => jobs.length === job + 2);
+      }
+      await finish(3);
       await until(() => !lane.hasBacklog);
 
-      assert.deepEqual([jobs.length, (await jobGet(db, behind))?.state], [2, "queued"]);
+      await db.query(
+        sql`update baton.job set state = 'queued', is_in_line = true where id = ${late}`,
+      );
+      slow.leaser.wakeLanes([lane]);
+      await until(() => jobs.length === 5);
+
+      assert.equal(jobs[4]?.id, late);
     });
   });
 

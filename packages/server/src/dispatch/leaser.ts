@@ -8,6 +8,7 @@ import {
   LANE_HEAD,
   laneReady,
   laneShares,
+  type LanePlace,
   type LaneShare,
   type LeaseRow,
 } from "../store/job-lease.ts";
@@ -154,21 +155,24 @@ export class Leaser {
       const emptied = lanesEmptied(shares, byLane);
       looked.forEach((lane, index) => {
         if (!emptied.has(lane.id)) return;
-        if (looks[index]?.from === LANE_HEAD) lane.markEmpty(wakeUps[index] ?? -1);
-        else this.#foundNoneBehind(lane, wakeUps[index] ?? -1);
+        this.#foundTooFew(lane, looks[index]?.from ?? LANE_HEAD, wakeUps[index] ?? -1);
       });
     }
     return true;
   }
 
   /**
-   * Sees to what may stand before the place where a look began that found less than it wanted. Where a look from the head is
-   * dear it waits for that to have rested, and new jobs do not wait for it: else each of them would queue in a lane that is
-   * empty, and its lease would add to what makes looks from the head dear.
+   * Takes a lane for empty that gave less than was wanted, or has it looked at from further back. Where a look from the head
+   * is dear that comes later, and new jobs do not wait for it: else each of them would queue in a lane that is empty, and its
+   * lease would add to what makes looks from the head dear.
+   *
+   * @param from where the look began
+   * @param wakeUps of the lane, before it
    */
-  #foundNoneBehind(lane: Lane, wakeUps: number): void {
-    const restMs = lane.leaseStart.dearRestMs(this.#options.now());
-    if (restMs === 0) return lane.leaseStart.lookFromHead();
+  #foundTooFew(lane: Lane, from: LanePlace, wakeUps: number): void {
+    if (from === LANE_HEAD) return lane.markEmpty(wakeUps);
+    const restMs = lane.leaseStart.foundTooFew(from, this.#options.now());
+    if (restMs === 0) return;
     lane.markEmpty(wakeUps);
     if (this.#isStopped || this.#restingHeads.has(lane)) return;
     const timer = setTimeout(() => {
@@ -203,7 +207,7 @@ export class Leaser {
     for (const [laneId, rows] of byLane) {
       const last = rows.at(-1);
       if (last !== undefined) {
-        lanes.byId(laneId)?.leaseStart.leased(last.priority, last.queue_position);
+        lanes.byId(laneId)?.leaseStart.leased(last.priority, last.queue_position, now());
       }
     }
   }

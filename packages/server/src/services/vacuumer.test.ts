@@ -85,6 +85,17 @@ describe("Vacuumer", () => {
     await client.end();
   });
 
+  it("rests after a pass that took long", async (t) => {
+    const { db, vacuumer } = await aVacuumer(t);
+    await leaveDeadRows(db, MANY);
+    assert.equal(await vacuumer.passOnce(), true);
+
+    await leaveDeadRows(db, MANY);
+
+    assert.equal(await vacuumer.passOnce(), false);
+    assert.equal(await deadCount(db), MANY);
+  });
+
   it("rests after a pass that failed, and tells so", async (t) => {
     const { db, options } = await aVacuumer(t);
     await leaveDeadRows(db, MANY);

@@ -114,7 +114,7 @@ export class Vacuumer {
   #isWorthWhile({ dead_count, vacuumed_ago_ms, snapshot }: JobWaste): boolean {
     if (dead_count < DEAD_ROWS_MIN) return false;
     // While it is held nothing more can be removed than by the last pass, however long that is.
-    if (this.#obstacle !== undefined) return snapshot !== this.#obstacle;
+    if (this.#obstacle !== undefined && snapshot === this.#obstacle) return false;
     // Another server, or autovacuum, may have had the next pass in vain meanwhile.
     const isRested = vacuumed_ago_ms === null || vacuumed_ago_ms >= this.#restMs;
     return isRested && this.#options.now() >= this.#restsUntilMs;

@@ -132,6 +132,7 @@ describe("an index of ready jobs that is full of leased ones, as while somebody 
     const pages = pagesOf(plans);
     assert.deepEqual([indexes.has("job_pkey"), indexes.has("job_ready")], [true, false]);
     assert.ok(pages < PAGES_MAX, `${pages} pages for ${BATCH} rows`);
+    assert.equal(await leaseBatchTidy(db, 0, BATCHES_MAX, BATCH), 1);
   });
 });
 
