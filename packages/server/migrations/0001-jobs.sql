@@ -367,13 +367,13 @@ begin
       child := parent || '_' || to_char(day, 'YYYYMMDD');
       if to_regclass(format('baton.%I', child)) is null then
         begin
-          -- Statistics and vacuum each time it has doubled: rows come and never change. Vacuum at leisure, though five times
+          -- Statistics and vacuum each time it has doubled: rows come and never change. Vacuum at leisure, though twice
           -- as fast as it can grow: behind a long snapshot all that came meanwhile waits for it.
           execute format(
             'create table baton.%I partition of baton.%I for values from (%L) to (%L) '
             'with (autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 10000, '
             'autovacuum_vacuum_insert_scale_factor = 1, '
-            'autovacuum_vacuum_cost_delay = 2, autovacuum_vacuum_cost_limit = 200)',
+            'autovacuum_vacuum_cost_delay = 2, autovacuum_vacuum_cost_limit = 100)',
             child, parent, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
           -- A partition does not take these over by itself.
           if (select relreplident = 'f' from pg_class where oid = format('baton.%I', parent)::regclass) then
