@@ -110,8 +110,8 @@ create table baton.attempt (
   outcome baton.outcome not null,
   error json
 ) partition by range (finished_at);
-alter table baton.attempt alter column error set statistics 0;
 CREATE INDEX attempt_job ON baton.attempt USING btree (job_id, attempt);
+alter table baton.attempt alter column error set statistics 0;
 
 create table baton.event (
   sequence bigint not null,
@@ -124,10 +124,10 @@ create table baton.event (
 alter table baton.event alter column job_ids set storage external;
 alter table baton.event alter column lane_ids set storage external;
 alter table baton.event alter column attempts set storage external;
+CREATE INDEX event_sequence ON baton.event USING btree (sequence);
 alter table baton.event alter column job_ids set statistics 0;
 alter table baton.event alter column lane_ids set statistics 0;
 alter table baton.event alter column attempts set statistics 0;
-CREATE INDEX event_sequence ON baton.event USING btree (sequence);
 
 create table baton.event_floor (
   sequence bigint not null,
@@ -180,6 +180,10 @@ create table baton.job (
   constraint running_means_leased CHECK ((state = 'running'::baton.job_state) = (worker_id IS NOT NULL)),
   constraint scheduled_means_run_at CHECK ((state = 'scheduled'::baton.job_state) = (run_at IS NOT NULL))
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.0, autovacuum_vacuum_threshold=20000000, autovacuum_vacuum_cost_delay=2, autovacuum_vacuum_cost_limit=50, autovacuum_vacuum_insert_threshold=-1, autovacuum_analyze_scale_factor=0.0, autovacuum_analyze_threshold=100000);
+CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (run_at IS NOT NULL);
+CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((start_by IS NOT NULL) OR (finish_by IS NOT NULL));
+CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE is_in_line;
+CREATE UNIQUE INDEX job_unique ON baton.job USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 alter table baton.job alter column id set statistics 10;
 alter table baton.job alter column queue_position set statistics 10;
 alter table baton.job alter column created_at set statistics 10;
@@ -207,10 +211,6 @@ alter table baton.job alter column progress set statistics 0;
 alter table baton.job alter column error set statistics 0;
 alter index baton.job_expiring alter column 1 set statistics 10;
 alter index baton.job_ready alter column 2 set statistics 10;
-CREATE INDEX job_due ON baton.job USING btree (run_at) WHERE (run_at IS NOT NULL);
-CREATE INDEX job_expiring ON baton.job USING btree (LEAST(start_by, finish_by)) WHERE ((start_by IS NOT NULL) OR (finish_by IS NOT NULL));
-CREATE INDEX job_ready ON baton.job USING btree (lane_id, ((- priority)), queue_position) WHERE is_in_line;
-CREATE UNIQUE INDEX job_unique ON baton.job USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 
 create table baton.job_finished (
   id uuid not null,
@@ -259,9 +259,9 @@ create table baton.lease_batch (
   job_ids uuid[] not null
 );
 alter table baton.lease_batch alter column job_ids set storage external;
-alter table baton.lease_batch alter column job_ids set statistics 0;
 alter table baton.lease_batch replica identity full;
 CREATE INDEX lease_batch_worker ON baton.lease_batch USING btree (worker_id);
+alter table baton.lease_batch alter column job_ids set statistics 0;
 
 create table baton.log_line (
   job_id uuid not null,
@@ -274,9 +274,9 @@ create table baton.log_line (
   fields json,
   constraint levels_are_known CHECK (level = ANY (ARRAY['debug'::text, 'info'::text, 'warn'::text, 'error'::text]))
 ) partition by range (stored_at);
+CREATE INDEX log_line_job ON baton.log_line USING btree (job_id, number);
 alter table baton.log_line alter column message set statistics 0;
 alter table baton.log_line alter column fields set statistics 0;
-CREATE INDEX log_line_job ON baton.log_line USING btree (job_id, number);
 
 create table baton.migration (
   number integer not null,
@@ -353,12 +353,12 @@ create table baton.attempt_default partition of baton.attempt DEFAULT;
 create table baton.event_default partition of baton.event DEFAULT;
 
 create table baton.job_dead partition of baton.job_finished FOR VALUES IN ('dead') partition by range (finished_at);
+alter table baton.job_dead replica identity full;
+CREATE INDEX job_dead_unique ON baton.job_dead USING btree (unique_key, id) WHERE (unique_key IS NOT NULL);
 alter table baton.job_dead alter column input set statistics 0;
 alter table baton.job_dead alter column options set statistics 0;
 alter table baton.job_dead alter column progress set statistics 0;
 alter table baton.job_dead alter column error set statistics 0;
-alter table baton.job_dead replica identity full;
-CREATE INDEX job_dead_unique ON baton.job_dead USING btree (unique_key, id) WHERE (unique_key IS NOT NULL);
 
 create table baton.job_ended partition of baton.job_finished FOR VALUES IN ('succeeded', 'cancelled') partition by range (finished_at);
 alter table baton.job_ended alter column input set statistics 0;

@@ -66,11 +66,11 @@ async function describeTable(db: Db, table: Table): Promise<string> {
   return [
     `${head}${partitioned}${options};`,
     ...(await storage(db, table)),
-    ...(await statistics(db, table)),
     ...(table.replicaIdentity === null
       ? []
       : [`alter table ${table.name} replica identity ${table.replicaIdentity};`]),
     ...(await indexes(db, table)),
+    ...(await statistics(db, table)),
     "",
   ].join("\n");
 }
