@@ -141,16 +141,19 @@ async function storage(db: Db, { oid, name, partitionOf }: Table): Promise<reado
 /** Columns and index expressions that are sampled more or less than usual; partitions do not have it from their parent. */
 async function statistics(db: Db, { oid }: Table): Promise<readonly string[]> {
   const rows = await db.query<Part>(sql`
-    select 'alter ' || case when relkind in ('i', 'I') then 'index ' else 'table ' end || attrelid::regclass ||
-           ' alter column ' || case when relkind in ('i', 'I') then attnum::text else quote_ident(attname) end ||
-           ' set statistics ' || attstattarget || ';' as text
-      from pg_attribute
-      join pg_class on pg_class.oid = attrelid
-     where attrelid in (select ${oid}::oid union all select indexrelid from pg_index where indrelid = ${oid}::oid)
-       and attnum > 0
+    with sampled as (
+      select ${oid}::oid as oid, 'table' as kind
+      union all
+      select indexrelid, 'index' from pg_index where indrelid = ${oid}::oid
+    )
+    select format('alter %s %s alter column %s set statistics %s;', kind, attrelid::regclass,
+                  case kind when 'table' then quote_ident(attname) else attnum::text end, attstattarget) as text
+      from sampled
+      join pg_attribute on attrelid = sampled.oid
+     where attnum > 0
        and not attisdropped
        and attstattarget >= 0
-     order by relkind in ('i', 'I'), relname, attnum`);
+     order by kind desc, attrelid::regclass::text, attnum`);
   return rows.map(({ text }) => text);
 }
 

@@ -75,7 +75,7 @@ describe("LeaseStart", () => {
   describe("where looks from the head are dear", () => {
     const SECOND = { priority: 0, position: 2_000 };
     const LAST = { priority: 0, position: 4_000 };
-    /** Statements ended at END, a second later at SECOND, at 4 and 5 seconds at LAST. Until 10 seconds the head rests. */
+    /** Statements ended at END, after 2 seconds at SECOND, after 4 and 5 at LAST. The head rests until 10. */
     const aDearStart = () => {
       const start = new LeaseStart();
       for (const atMs of [-1_000, 0]) start.lookedFromHead(1_000, atMs, false);

@@ -84,15 +84,14 @@ describe("Leaser", () => {
           return db.query<never>(statement, name);
         },
       };
-      const stage = { after: (stop: () => Promise<void>) => t.after(stop) };
-      return { ...(await aDispatch(slow, stage, { now: () => nowMs })), skip };
+      return { ...(await aDispatch(slow, t, { now: () => nowMs })), skip };
     };
     const place = (id: string, position: number) =>
       db.query(sql`update baton.job set queue_position = ${position} where id = ${id}`);
-    /** A lane with jobs at 1,000,000 and the places behind it, of which the first two were leased from the head and ended. */
-    const aBegunLane = async (slow: SlowDispatch, count: number) => {
+    /** A lane with five jobs, at 1,000,000 and behind it. The first two were leased from the head, and one of them has ended. */
+    const aBegunLane = async (slow: SlowDispatch) => {
       const lane = await slow.lane(queue, {});
-      const ids = await jobsIn(lane, count);
+      const ids = await jobsIn(lane, 5);
       for (const [index, id] of ids.entries()) await place(id, 1_000_000 + index);
       const { jobs, session } = await slow.join({ queues: [queue], slots: 1 });
       const finish = (job: number) =>
@@ -108,7 +107,7 @@ describe("Leaser", () => {
 
     it("begins there, and looks from the head when it finds too few", async (t) => {
       const slow = await aSlowDispatch(t, 20);
-      const { ids, jobs, finish } = await aBegunLane(slow, 5);
+      const { ids, jobs, finish } = await aBegunLane(slow);
       const [, , passed = "", third, fourth] = ids;
 
       await place(passed, 1);
@@ -125,7 +124,7 @@ describe("Leaser", () => {
 
     it("takes the lane for empty where looks from the head are dear, until the head has rested", async (t) => {
       const slow = await aSlowDispatch(t, DEAR_MS);
-      const { lane, ids, jobs, finish } = await aBegunLane(slow, 5);
+      const { lane, ids, jobs, finish } = await aBegunLane(slow);
       const [, , passed = "", third, fourth] = ids;
       await place(passed, 1);
       // Two seconds each, with the lease: looks back begin behind the first jobs then.
@@ -148,7 +147,7 @@ describe("Leaser", () => {
 
     it("finds what was committed after later places were leased, also where looks from the head are dear", async (t) => {
       const slow = await aSlowDispatch(t, 2.5 * DEAR_MS);
-      const { lane, ids, jobs, finish } = await aBegunLane(slow, 5);
+      const { lane, ids, jobs, finish } = await aBegunLane(slow);
       const [, , late = ""] = ids;
       // It drew a place between those of the jobs that run next.
       await db.query(

@@ -43,7 +43,7 @@ export class Vacuumer {
   #restMs = 0;
   #restsUntilMs = Number.NEGATIVE_INFINITY;
   /** The snapshot that was in the way of the last pass. */
-  #obstacle: string | undefined;
+  #obstacle: string | null = null;
   #mayShrinkAtMs = Number.NEGATIVE_INFINITY;
   #notice = "";
 
@@ -74,7 +74,7 @@ export class Vacuumer {
     const restTimes = isInVain ? REST_TIMES_IN_VAIN : REST_TIMES;
     this.#rest(Math.min(REST_MS_MAX, tookMs * restTimes));
     const isObstacle = isInVain && waste.snapshot_age >= SNAPSHOT_AGE_MIN;
-    this.#obstacle = isObstacle ? (waste.snapshot ?? undefined) : undefined;
+    this.#obstacle = isObstacle ? waste.snapshot : null;
     return true;
   }
 
@@ -114,7 +114,7 @@ export class Vacuumer {
   #isWorthWhile({ dead_count, vacuumed_ago_ms, snapshot }: JobWaste): boolean {
     if (dead_count < DEAD_ROWS_MIN) return false;
     // While it is held nothing more can be removed than by the last pass, however long that is.
-    if (this.#obstacle !== undefined && snapshot === this.#obstacle) return false;
+    if (this.#obstacle !== null && snapshot === this.#obstacle) return false;
     // Another server, or autovacuum, may have had the next pass in vain meanwhile.
     const isRested = vacuumed_ago_ms === null || vacuumed_ago_ms >= this.#restMs;
     return isRested && this.#options.now() >= this.#restsUntilMs;
